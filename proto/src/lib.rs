@@ -1,0 +1,42 @@
+//! The contract between llm2api's gateway, its core and internal gRPC callers: the package `llm2api.v1`.
+//!
+//! Beside the generated messages, clients and servers it holds what both sides must agree on: how an error becomes a status
+//! ([`ContractError`]), and how JSON members without a field of their own travel ([`json_object!`]).
+#![deny(missing_docs)]
+
+pub mod codec;
+mod error;
+mod json_object;
+pub mod metadata;
+mod reason;
+
+pub use error::{ContractError, PassedOn};
+
+/// Messages, clients and servers of the package `llm2api.v1`.
+pub mod v1 {
+    #![allow(
+        clippy::doc_markdown,
+        clippy::large_enum_variant,
+        missing_docs,
+        unreachable_pub,
+        reason = "generated code: the docs come from the .proto files, where a test checks them"
+    )]
+    tonic::include_proto!("llm2api.v1");
+}
+
+/// The package's `FileDescriptorSet`, encoded: what the reflection service serves.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+#[doc(hidden)]
+pub mod private {
+    use std::borrow::Cow;
+
+    pub use {serde, serde_json};
+
+    /// Members without a field of their own in one object: each new one is compared with those before it.
+    pub const MAX_EXTRA_FIELDS: usize = 512;
+
+    /// A member's name, borrowed from the text where it has no escapes.
+    #[derive(serde::Deserialize)]
+    pub struct Key<'a>(#[serde(borrow)] pub Cow<'a, str>);
+}

@@ -1,0 +1,7 @@
+//! Names of the gRPC metadata that gateway and core exchange beside the messages.
+
+/// The id of the client for which a gateway calls, as `AccessService.CheckAccess` gave it; believed only of a proven gateway.
+pub const CLIENT_ID: &str = "llm2api-client";
+
+/// The request's id, which the gateway also sends to the client as `x-request-id`.
+pub const REQUEST_ID: &str = "x-request-id";
