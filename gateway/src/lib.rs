@@ -1,1 +1,54 @@
-//! placeholder
+//! llm2api's HTTP facade: OpenAI's JSON and SSE on one side, the gRPC contract on the other. It knows the core only through
+//! `llm2api-proto`, in one process as in two.
+
+pub mod config;
+
+use std::convert::Infallible;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::util::BoxCloneSyncService;
+
+use crate::config::Config;
+
+/// The core as the gateway calls it: in this process, or over HTTP/2.
+pub type CoreService = BoxCloneSyncService<
+    http::Request<tonic::body::Body>,
+    http::Response<tonic::body::Body>,
+    Box<dyn std::error::Error + Send + Sync>,
+>;
+
+/// How a gateway is told to stop, step by step.
+#[derive(Debug, Clone, Default)]
+pub struct Stopping {
+    /// `/readyz` says 503; requests are still served.
+    pub draining: CancellationToken,
+    /// New requests get 503 `shutting_down` with `Connection: close`; running ones go on.
+    pub refusing: CancellationToken,
+    /// Running answers end with the error `shutting_down`.
+    pub ending: CancellationToken,
+}
+
+/// The HTTP facade. One a runtime: cheap to clone, holds no state that must be shared.
+#[derive(Clone)]
+pub struct Gateway {
+    _config: std::sync::Arc<Config>,
+    _core: CoreService,
+}
+
+impl Gateway {
+    /// Makes a gateway in front of a core.
+    #[must_use]
+    pub fn new(config: Config, core: CoreService) -> Self {
+        Self {
+            _config: std::sync::Arc::new(config),
+            _core: core,
+        }
+    }
+
+    /// Serves connections of this listener until it is told to stop and all connections have ended.
+    pub async fn serve(self, _listener: TcpListener, stopping: Stopping) -> Result<(), Infallible> {
+        stopping.ending.cancelled().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! What the core is told at its start: plain values, whose names and defaults are the binary's business.
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use secrecy::SecretString;
+use url::Url;
+
+/// All that the core is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The upstreams, in the operator's order.
+    pub upstreams: Vec<UpstreamConfig>,
+    /// Names of the operator's own, each with its targets (`upstream/model`), in order of preference.
+    pub models: BTreeMap<String, Vec<String>>,
+    /// Other names for models, for all upstreams.
+    pub aliases: BTreeMap<String, String>,
+    /// The model that answers where the asked one can't.
+    pub fallback_model: Option<String>,
+    /// Attempts a request, the first included; those that cost an upstream nothing are not counted.
+    pub retry_attempts: NonZeroU32,
+    /// The clocks for all upstreams.
+    pub clocks: Clocks,
+    /// For how long a credential is left alone where a rate limit names no time.
+    pub cooldown: Duration,
+    /// Bytes that one event of an upstream may have; also bounds what a gRPC caller may send.
+    pub max_body_bytes: usize,
+    /// Proxies on the way to upstreams.
+    pub proxies: EgressProxies,
+    /// Runtimes that will call the core, each of which gets connections of its own.
+    pub runtime_count: usize,
+    /// Who is let in.
+    pub access: AccessConfig,
+}
+
+/// One upstream.
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    /// Its name, `[a-z0-9-]{1,32}`.
+    pub name: String,
+    /// Which protocol it speaks.
+    pub kind: UpstreamKind,
+    /// Where it is, as the operator wrote it; each adapter knows what to append.
+    pub url: Url,
+    /// The key that lets us in. `None`: it lets everybody in.
+    pub api_key: Option<SecretString>,
+    /// The models it has. `None`: those that it lists.
+    pub models: Option<Vec<String>>,
+    /// Other names for its models.
+    pub aliases: BTreeMap<String, String>,
+    /// Lower comes first.
+    pub priority: i32,
+    /// Its share among those of equal priority. 0: none while another can.
+    pub weight: u32,
+    /// What a rate limit without a time does.
+    pub cooldown: Option<Cooldown>,
+    /// The proxy to reach it by, instead of the general ones.
+    pub proxy: Option<Url>,
+    /// Overrides [`Clocks::first_token`].
+    pub first_token_timeout: Option<Duration>,
+    /// Overrides [`Clocks::idle`].
+    pub idle_timeout: Option<Duration>,
+}
+
+/// What a rate limit without a time of its own does to a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cooldown {
+    /// Nothing cools; the last answer is passed on unchanged.
+    Off,
+    /// It cools for this long.
+    For(Duration),
+}
+
+/// Which protocol an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamKind {
+    /// OpenAI's chat completions.
+    OpenAi,
+}
+
+impl UpstreamKind {
+    /// The kind as the operator writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+        }
+    }
+}
+
+/// The four clocks of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Clocks {
+    /// Until an attempt is connected.
+    pub connect: Duration,
+    /// From an attempt's send to its first meaningful event.
+    pub first_token: Duration,
+    /// Between two bytes after it.
+    pub idle: Duration,
+    /// For a request whose answer is not streamed, in all.
+    pub request: Duration,
+}
+
+/// Proxies on the way to upstreams; `http`, `https` or `socks5h` addresses. Never used for loopback.
+#[derive(Debug, Clone, Default)]
+pub struct EgressProxies {
+    /// For all upstreams, before those below.
+    pub upstream: Option<Url>,
+    /// For `https:` addresses.
+    pub https: Option<Url>,
+    /// For `http:` addresses.
+    pub http: Option<Url>,
+    /// For all addresses, after those above.
+    pub all: Option<Url>,
+    /// Hosts reached without the three above, in the customary form of `NO_PROXY`.
+    pub no_proxy: Option<String>,
+}
+
+/// Who is let in.
+#[derive(Debug, Clone)]
+pub struct AccessConfig {
+    /// Who may use the client endpoints.
+    pub clients: ClientAccess,
+    /// The key for administration; opens client endpoints too.
+    pub admin_key: SecretString,
+    /// What proves a gateway in a process of its own, beside the admin key. `None`: the admin key alone.
+    pub core_key: Option<SecretString>,
+}
+
+/// Who may use the client endpoints.
+#[derive(Debug, Clone)]
+pub enum ClientAccess {
+    /// Whoever has one of these keys.
+    Keys(Vec<SecretString>),
+    /// Loopback and private addresses, with any key or none.
+    PrivateAddresses,
+    /// Everybody.
+    Open,
+}

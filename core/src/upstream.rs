@@ -1,0 +1,107 @@
+//! The seam between the core and the services that answer: one trait, one folder an adapter.
+//!
+//! An adapter knows its protocol and nothing else: no pool, no retry, no other upstream. It turns a request of the contract into
+//! its service's own, and what comes back into the contract's events; and it says of a failure what it was, so that
+//! the attempt loop can decide what follows.
+
+mod failure;
+mod http_client;
+mod openai;
+
+use std::pin::Pin;
+
+use futures_util::Stream;
+use llm2api_proto::v1::{ChatEvent, ChatRequest};
+use secrecy::SecretString;
+use tonic::async_trait;
+
+pub use failure::{Clock, Failure, FailureKind};
+
+use crate::config::{Config, UpstreamConfig, UpstreamKind};
+
+/// A service that answers chats.
+#[async_trait]
+pub trait Upstream: Send + Sync + 'static {
+    /// The first field of the request that this upstream can't honour and whose loss would change the answer's meaning.
+    fn unsupported_field(&self, request: &ChatRequest) -> Option<&'static str>;
+
+    /// Sends a chat and returns when the answer's head is here.
+    ///
+    /// Dropping the future or the answer closes the upstream's connection.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] for whatever the upstream or the way to it did wrong; never for a fault of our own.
+    async fn chat(&self, call: ChatCall<'_>) -> Result<Answer, Failure>;
+
+    /// Lists the models that a credential may use.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`], as with [`Self::chat`].
+    async fn list_models(&self, credential: &Credential) -> Result<Vec<ListedModel>, Failure>;
+}
+
+/// What one request needs to be let in at an upstream.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// Nothing.
+    Anonymous,
+    /// A bearer key.
+    ApiKey(SecretString),
+}
+
+/// One attempt's send.
+#[derive(Debug, Clone, Copy)]
+pub struct ChatCall<'a> {
+    /// What the client asked; its `model` is not the one to send.
+    pub request: &'a ChatRequest,
+    /// The model's name at the upstream.
+    pub model: &'a str,
+    /// What lets us in.
+    pub credential: &'a Credential,
+}
+
+/// The answer of an upstream, as it arrives.
+///
+/// Ends (`None`) only where the upstream said that the answer is complete, by its end marker or a finish reason for each choice;
+/// all else is an `Err`, after which nothing follows. The events of one answer keep the contract's order:
+///
+/// - [`ChatStart`](llm2api_proto::v1::ChatStart) first, with what the upstream said of itself: `id` (empty: none), `create_time`,
+///   `upstream_model` (empty: not said), `service_tier`, `system_fingerprint`. The rest is the attempt loop's to fill in.
+/// - deltas with tool calls normalised (openai-contract §4.3), reasoning apart from content,
+/// - a finish for each choice, once,
+/// - [`Usage`](llm2api_proto::v1::Usage) at most once, last, where the upstream reported it.
+pub type Answer = Pin<Box<dyn Stream<Item = Result<Batch, Failure>> + Send>>;
+
+/// What one read of an upstream brought.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The events that are complete now, in order. Empty where there were only comments, or part of an event: a sign of life.
+    pub events: Vec<ChatEvent>,
+    /// Bytes of the events and comments that are complete now.
+    pub size_bytes: usize,
+}
+
+/// A model as an upstream lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedModel {
+    /// Its id.
+    pub id: String,
+    /// When it was made, Unix seconds, where the upstream says.
+    pub created: Option<i64>,
+}
+
+/// Makes the adapter of a configured upstream.
+///
+/// # Errors
+///
+/// What is wrong with the upstream's address or proxy.
+pub(crate) fn connect(
+    config: &UpstreamConfig,
+    general: &Config,
+) -> Result<Box<dyn Upstream>, reqwest::Error> {
+    match config.kind {
+        UpstreamKind::OpenAi => Ok(Box::new(openai::OpenAi::new(config, general)?)),
+    }
+}

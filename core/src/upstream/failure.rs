@@ -1,0 +1,100 @@
+//! What went wrong at an upstream, and whose fault it was.
+
+use std::{fmt, time::Duration};
+
+use llm2api_proto::PassedOn;
+
+/// A failure at an upstream, or on the way to it.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// What it was: decides what happens to the credential, the upstream and the request.
+    pub kind: FailureKind,
+    /// What happened, for the person who asked: lowercase, no full stop, without a secret, a prompt or an upstream's body.
+    pub message: String,
+    /// When the upstream wants to be asked again, where it said so.
+    pub retry_after: Option<Duration>,
+    /// The HTTP status that the upstream answered with, where it did.
+    pub status: Option<u16>,
+    /// The upstream's own error object, where it sent one, without what looks like a secret.
+    pub upstream_error: Option<UpstreamError>,
+}
+
+/// An upstream's own error object.
+#[derive(Debug, Clone, Default)]
+pub struct UpstreamError {
+    /// What it says.
+    pub message: String,
+    /// Its `type`.
+    pub error_type: Option<String>,
+    /// Its `param`.
+    pub param: Option<String>,
+    /// Its `code`, numbers as text.
+    pub code: Option<String>,
+}
+
+/// The rows of the failure table (docs/architecture.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Refused the connection, reset it, 5xx, 529, 408, 425; a 200 with an error, without an end, or without a meaningful event.
+    Unavailable,
+    /// A clock ran out.
+    Clock(Clock),
+    /// 429.
+    RateLimited,
+    /// 402, 429 `insufficient_quota` or a balance code.
+    QuotaSpent,
+    /// 401, 403, a login redirect.
+    Unauthorized,
+    /// Our own configuration is wrong: a redirect, HTML, a 404 without an error object.
+    Misconfigured,
+    /// 404 naming the model, 410.
+    ModelGone,
+    /// Another 4xx: the client's error.
+    Rejected,
+}
+
+/// The clocks that an upstream can miss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// Until connected.
+    Connect,
+    /// Until the first meaningful event.
+    FirstToken,
+    /// Between two bytes.
+    Idle,
+    /// The whole request.
+    Request,
+}
+
+impl Failure {
+    /// A failure of which nothing more is known.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            retry_after: None,
+            status: None,
+            upstream_error: None,
+        }
+    }
+
+    /// The upstream's error as it is passed on to a client, where there is one.
+    #[must_use]
+    pub fn passed_on(&self) -> Option<PassedOn> {
+        let status = self.status.filter(|status| (400..600).contains(status))?;
+        let error = self.upstream_error.as_ref();
+        Some(PassedOn {
+            http_status: status,
+            error_type: error.and_then(|error| error.error_type.clone()),
+            code: error.and_then(|error| error.code.clone()),
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

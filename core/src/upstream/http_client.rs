@@ -1,0 +1,1 @@
+//! HTTP clients towards upstreams: one an upstream and runtime, so that no connection is shared between runtimes.
