@@ -1,0 +1,36 @@
+# syntax=docker/dockerfile:1
+
+# The runtime holds glibc, the root certificates, and no shell. Where gcr.io is out of reach, any Debian 12 image with
+# ca-certificates does as well: --build-arg RUNTIME=…
+ARG RUNTIME=gcr.io/distroless/cc-debian12:latest
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+COPY . .
+# The caches stay with the builder, so the program is copied out of them in the same step.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --package llm2api \
+    && install -D target/release/llm2api /rootfs/usr/local/bin/llm2api \
+    && install -d -m 0700 -o 10001 -g 10001 /rootfs/data
+
+# hadolint ignore=DL3006
+FROM ${RUNTIME}
+ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+LABEL org.opencontainers.image.title="llm2api" \
+      org.opencontainers.image.description="One OpenAI-format endpoint in front of many LLM services" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}"
+COPY --from=build /rootfs/ /
+
+# All state lies in /data. It is no VOLUME: an anonymous one would be lost unnoticed with the container, and so the start can
+# warn where nothing is mounted there.
+ENV DATA_DIR=/data GRPC_LISTEN=0.0.0.0:50051
+USER 10001:10001
+WORKDIR /data
+EXPOSE 9999 50051
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["llm2api", "healthcheck"]
+ENTRYPOINT ["llm2api"]
