@@ -1,12 +1,49 @@
 //! The core as a whole: what the binary starts, and what a gateway in the same process calls.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use llm2api_proto::{
+    FILE_DESCRIPTOR_SET,
+    v1::{
+        access_service_server::AccessServiceServer, chat_service_server::ChatServiceServer,
+        model_service_server::ModelServiceServer,
+    },
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower::util::BoxCloneSyncService;
+use tonic::{
+    service::Routes,
+    transport::server::{Server, TcpIncoming},
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_reflection::server as reflection;
+use tower::{ServiceExt, util::BoxCloneSyncService};
 
-use crate::config::{Config, UpstreamKind};
+use crate::{
+    access::Access,
+    catalog::Catalog,
+    chat::Chats,
+    config::{Config, UpstreamKind},
+    registry::{Entry, Registry},
+    router::Names,
+    service::{AccessRpc, Authorize, ChatRpc, ModelRpc},
+};
+
+/// The name under which `grpc.health.v1` tells whether all upstreams are well.
+const UPSTREAMS: &str = "upstreams";
+/// How often a model list is asked for.
+const LIST_INTERVAL: Duration = Duration::from_secs(180);
+/// After how long a list that could not be had is asked for again, at first; doubling.
+const FIRST_LIST_RETRY: Duration = Duration::from_secs(2);
+/// Resets that a gateway may have sent before we took note of the streams: one for each client that may leave at once.
+const MAX_PENDING_RESETS: usize = 65_536;
+/// Bytes of a call's metadata; hyper's own limit of 16 KiB is below what OpenAI allows clients.
+const MAX_HEADER_BYTES: u32 = 64 * 1024;
+/// After how long a silent connection is asked whether it lives, so that a vanished gateway's chats end.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// Bytes of one call, and of one connection, that may be on their way unread: a prompt with images in few round trips.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 
 /// The core's gRPC services without a socket, for a gateway in the same process.
 pub type InProcessCore = BoxCloneSyncService<
@@ -28,6 +65,9 @@ pub enum CoreError {
         #[source]
         source: reqwest::Error,
     },
+    /// The contract's own description is broken.
+    #[error("reflection can't be served")]
+    Reflection(#[source] reflection::Error),
     /// The gRPC server failed.
     #[error("the gRPC server failed")]
     Serve(#[source] tonic::transport::Error),
@@ -60,7 +100,11 @@ pub struct UpstreamOverview {
 /// The core. Cheap to clone.
 #[derive(Clone)]
 pub struct Core {
-    _config: Arc<Config>,
+    registry: Arc<Registry>,
+    access: Arc<Access>,
+    routes: Routes,
+    health: HealthReporter,
+    stopping: Stopping,
 }
 
 impl Core {
@@ -69,24 +113,158 @@ impl Core {
     /// # Errors
     ///
     /// [`CoreError::Upstream`] where an upstream's address or proxy can't be used.
-    pub fn new(config: Config, _stopping: Stopping) -> Result<Self, CoreError> {
+    pub fn new(config: Config, stopping: Stopping) -> Result<Self, CoreError> {
+        let registry = Arc::new(Registry::new(&config)?);
+        let names = Arc::new(Names {
+            models: config.models.clone(),
+            aliases: config.aliases.clone(),
+        });
+        let access = Arc::new(Access::new(&config.access));
+        let chats = Arc::new(Chats::new(
+            &config,
+            Arc::clone(&registry),
+            Arc::clone(&names),
+            stopping.ending.clone(),
+        ));
+        let catalog = Arc::new(Catalog::new(Arc::clone(&registry), names));
+
+        // Protobuf has no escapes and shorter numbers than JSON, but names and lengths beside each value.
+        let max_message_bytes = config
+            .max_body_bytes
+            .saturating_mul(2)
+            .saturating_add(1 << 20);
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let chat_rpc = ChatRpc {
+            chats,
+            refusing: stopping.refusing.clone(),
+        };
+        let mut routes = Routes::builder();
+        routes
+            .add_service(
+                ChatServiceServer::new(chat_rpc).max_decoding_message_size(max_message_bytes),
+            )
+            .add_service(ModelServiceServer::new(ModelRpc { catalog }))
+            .add_service(AccessServiceServer::new(AccessRpc {
+                access: Arc::clone(&access),
+            }))
+            .add_service(health_service);
+        let descriptors = || {
+            reflection::Builder::configure()
+                .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        routes
+            .add_service(descriptors().build_v1().map_err(CoreError::Reflection)?)
+            .add_service(
+                descriptors()
+                    .build_v1alpha()
+                    .map_err(CoreError::Reflection)?,
+            );
         Ok(Self {
-            _config: Arc::new(config),
+            registry,
+            access,
+            routes: routes.routes().prepare(),
+            health,
+            stopping,
         })
     }
 
-    /// Keeps the model lists fresh until the core is told to end. One task a process runs this.
-    pub async fn run(&self) {}
+    /// Keeps model lists and health fresh until the core is told to end. One task a process runs this.
+    pub async fn run(&self) {
+        let lists = self
+            .registry
+            .entries()
+            .iter()
+            .map(|entry| self.keep_fresh(entry));
+        let work = async {
+            self.report_health().await;
+            futures_util::future::join_all(lists).await;
+            std::future::pending::<()>().await;
+        };
+        let draining = async {
+            self.stopping.draining.cancelled().await;
+            self.health
+                .set_service_status("", ServingStatus::NotServing)
+                .await;
+        };
+        tokio::pin!(draining, work);
+        let mut is_draining = false;
+        loop {
+            tokio::select! {
+                () = &mut work => {}
+                () = &mut draining, if !is_draining => is_draining = true,
+                () = self.stopping.ending.cancelled() => return,
+            }
+        }
+    }
 
-    /// Asks every upstream for its models, each within its connect and idle clocks, and tells what came.
+    async fn keep_fresh(&self, entry: &Entry) {
+        let mut retry_after = FIRST_LIST_RETRY;
+        loop {
+            entry.refresh_models(Duration::ZERO).await;
+            self.report_health().await;
+            let wait = if entry.model_list.known().failure.is_none() {
+                retry_after = FIRST_LIST_RETRY;
+                LIST_INTERVAL
+            } else {
+                let doubled = (retry_after * 2).min(LIST_INTERVAL);
+                std::mem::replace(&mut retry_after, doubled)
+            };
+            // Spread, so that many upstreams, and many of us, don't ask at the same instant.
+            tokio::time::sleep(wait.mul_f64(0.9 + fastrand::f64() / 5.0)).await;
+        }
+    }
+
+    async fn report_health(&self) {
+        let is_ok = self
+            .registry
+            .entries()
+            .iter()
+            .all(|entry| entry.model_list.known().failure.is_none())
+            && !self.registry.entries().is_empty();
+        let status = if is_ok {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
+        self.health.set_service_status(UPSTREAMS, status).await;
+        if !self.stopping.draining.is_cancelled() {
+            self.health
+                .set_service_status("", ServingStatus::Serving)
+                .await;
+        }
+    }
+
+    /// Asks every upstream for its models, unless they were asked just now, and tells what came.
     pub async fn overview(&self) -> Vec<UpstreamOverview> {
-        Vec::new()
+        let asked = self.registry.entries().iter().map(|entry| async {
+            entry.refresh_models(LIST_INTERVAL).await;
+            let known = entry.model_list.known();
+            UpstreamOverview {
+                name: entry.name().to_owned(),
+                kind: entry.config.kind,
+                url: without_userinfo(&entry.config.url),
+                models: match (&known.failure, known.models()) {
+                    (Some(failure), _) => Err(failure.clone()),
+                    (None, models) => Ok(models
+                        .unwrap_or_default()
+                        .iter()
+                        .map(|model| model.id.clone())
+                        .collect()),
+                },
+            }
+        });
+        futures_util::future::join_all(asked).await
     }
 
     /// The services for a gateway in this process; its calls need no key.
     #[must_use]
     pub fn in_process(&self) -> InProcessCore {
-        unimplemented!()
+        let routes = self.routes.clone();
+        BoxCloneSyncService::new(ServiceExt::<http::Request<tonic::body::Body>>::map_err(
+            routes,
+            |never| match never {},
+        ))
     }
 
     /// Serves gRPC on this listener until it is told to stop and all calls have ended.
@@ -94,7 +272,29 @@ impl Core {
     /// # Errors
     ///
     /// [`CoreError::Serve`].
-    pub async fn serve(&self, _listener: TcpListener) -> Result<(), CoreError> {
-        Ok(())
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), CoreError> {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        Server::builder()
+            .layer(Authorize::new(Arc::clone(&self.access)))
+            // A client that leaves is a reset. With h2's limits, a thousand of them would end the connection, and with it all
+            // other streams of the same gateway.
+            .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
+            .http2_max_local_error_reset_streams(None)
+            .http2_max_header_list_size(Some(MAX_HEADER_BYTES))
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .initial_stream_window_size(Some(STREAM_WINDOW_BYTES))
+            .initial_connection_window_size(Some(CONNECTION_WINDOW_BYTES))
+            .add_routes(self.routes.clone())
+            .serve_with_incoming_shutdown(incoming, self.stopping.ending.cancelled())
+            .await
+            .map_err(CoreError::Serve)
     }
+}
+
+/// An address without what may be a secret.
+fn without_userinfo(url: &url::Url) -> String {
+    let mut url = url.clone();
+    // Fails only for addresses that can't have userinfo.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.to_string()
 }

@@ -1,9 +1,17 @@
 //! llm2api's core: which upstream answers, with which credential, and what happens when it doesn't. Served by gRPC; the
 //! contract is `llm2api-proto`, and nothing outside this crate sees more of it than that.
 
+mod access;
+mod catalog;
+mod chat;
 pub mod config;
 mod core;
+mod model_list;
+mod pool;
+mod registry;
+mod router;
 pub mod runtime;
+mod service;
 mod upstream;
 
 pub use self::core::{Core, CoreError, InProcessCore, Stopping, UpstreamOverview};

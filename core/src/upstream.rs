@@ -15,13 +15,13 @@ use llm2api_proto::v1::{ChatEvent, ChatRequest};
 use secrecy::SecretString;
 use tonic::async_trait;
 
-pub use failure::{Clock, Failure, FailureKind};
+pub(crate) use failure::{Clock, Failure, FailureKind};
 
 use crate::config::{Config, UpstreamConfig, UpstreamKind};
 
 /// A service that answers chats.
 #[async_trait]
-pub trait Upstream: Send + Sync + 'static {
+pub(crate) trait Upstream: Send + Sync + 'static {
     /// The first field of the request that this upstream can't honour and whose loss would change the answer's meaning.
     fn unsupported_field(&self, request: &ChatRequest) -> Option<&'static str>;
 
@@ -44,7 +44,7 @@ pub trait Upstream: Send + Sync + 'static {
 
 /// What one request needs to be let in at an upstream.
 #[derive(Debug, Clone)]
-pub enum Credential {
+pub(crate) enum Credential {
     /// Nothing.
     Anonymous,
     /// A bearer key.
@@ -53,13 +53,13 @@ pub enum Credential {
 
 /// One attempt's send.
 #[derive(Debug, Clone, Copy)]
-pub struct ChatCall<'a> {
+pub(crate) struct ChatCall<'a> {
     /// What the client asked; its `model` is not the one to send.
-    pub request: &'a ChatRequest,
+    pub(crate) request: &'a ChatRequest,
     /// The model's name at the upstream.
-    pub model: &'a str,
+    pub(crate) model: &'a str,
     /// What lets us in.
-    pub credential: &'a Credential,
+    pub(crate) credential: &'a Credential,
 }
 
 /// The answer of an upstream, as it arrives.
@@ -72,24 +72,24 @@ pub struct ChatCall<'a> {
 /// - deltas with tool calls normalised (openai-contract §4.3), reasoning apart from content,
 /// - a finish for each choice, once,
 /// - [`Usage`](llm2api_proto::v1::Usage) at most once, last, where the upstream reported it.
-pub type Answer = Pin<Box<dyn Stream<Item = Result<Batch, Failure>> + Send>>;
+pub(crate) type Answer = Pin<Box<dyn Stream<Item = Result<Batch, Failure>> + Send>>;
 
 /// What one read of an upstream brought.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// The events that are complete now, in order. Empty where there were only comments, or part of an event: a sign of life.
-    pub events: Vec<ChatEvent>,
+    pub(crate) events: Vec<ChatEvent>,
     /// Bytes of the events and comments that are complete now.
-    pub size_bytes: usize,
+    pub(crate) size_bytes: usize,
 }
 
 /// A model as an upstream lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedModel {
+pub(crate) struct ListedModel {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// When it was made, Unix seconds, where the upstream says.
-    pub created: Option<i64>,
+    pub(crate) created: Option<i64>,
 }
 
 /// Makes the adapter of a configured upstream.

@@ -27,14 +27,16 @@ pub mod v1 {
 /// The package's `FileDescriptorSet`, encoded: what the reflection service serves.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// Members without a field of their own that one object may have: each new one is compared with those before it.
+pub const MAX_EXTRA_FIELDS: usize = 512;
+
 #[doc(hidden)]
 pub mod private {
     use std::borrow::Cow;
 
     pub use {serde, serde_json};
 
-    /// Members without a field of their own in one object: each new one is compared with those before it.
-    pub const MAX_EXTRA_FIELDS: usize = 512;
+    pub use crate::MAX_EXTRA_FIELDS;
 
     /// A member's name, borrowed from the text where it has no escapes.
     #[derive(serde::Deserialize)]

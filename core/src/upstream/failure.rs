@@ -2,39 +2,37 @@
 
 use std::{fmt, time::Duration};
 
-use llm2api_proto::PassedOn;
-
 /// A failure at an upstream, or on the way to it.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What it was: decides what happens to the credential, the upstream and the request.
-    pub kind: FailureKind,
+    pub(crate) kind: FailureKind,
     /// What happened, for the person who asked: lowercase, no full stop, without a secret, a prompt or an upstream's body.
-    pub message: String,
+    pub(crate) message: String,
     /// When the upstream wants to be asked again, where it said so.
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
     /// The HTTP status that the upstream answered with, where it did.
-    pub status: Option<u16>,
+    pub(crate) status: Option<u16>,
     /// The upstream's own error object, where it sent one, without what looks like a secret.
-    pub upstream_error: Option<UpstreamError>,
+    pub(crate) upstream_error: Option<UpstreamError>,
 }
 
 /// An upstream's own error object.
 #[derive(Debug, Clone, Default)]
-pub struct UpstreamError {
+pub(crate) struct UpstreamError {
     /// What it says.
-    pub message: String,
+    pub(crate) message: String,
     /// Its `type`.
-    pub error_type: Option<String>,
+    pub(crate) error_type: Option<String>,
     /// Its `param`.
-    pub param: Option<String>,
+    pub(crate) param: Option<String>,
     /// Its `code`, numbers as text.
-    pub code: Option<String>,
+    pub(crate) code: Option<String>,
 }
 
 /// The rows of the failure table (docs/architecture.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailureKind {
+pub(crate) enum FailureKind {
     /// Refused the connection, reset it, 5xx, 529, 408, 425; a 200 with an error, without an end, or without a meaningful event.
     Unavailable,
     /// A clock ran out.
@@ -55,20 +53,18 @@ pub enum FailureKind {
 
 /// The clocks that an upstream can miss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
+pub(crate) enum Clock {
     /// Until connected.
     Connect,
     /// Until the first meaningful event.
     FirstToken,
     /// Between two bytes.
     Idle,
-    /// The whole request.
-    Request,
 }
 
 impl Failure {
     /// A failure of which nothing more is known.
-    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -76,18 +72,6 @@ impl Failure {
             status: None,
             upstream_error: None,
         }
-    }
-
-    /// The upstream's error as it is passed on to a client, where there is one.
-    #[must_use]
-    pub fn passed_on(&self) -> Option<PassedOn> {
-        let status = self.status.filter(|status| (400..600).contains(status))?;
-        let error = self.upstream_error.as_ref();
-        Some(PassedOn {
-            http_status: status,
-            error_type: error.and_then(|error| error.error_type.clone()),
-            code: error.and_then(|error| error.code.clone()),
-        })
     }
 }
 

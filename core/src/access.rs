@@ -1,0 +1,188 @@
+//! Who may do what.
+//!
+//! One table says which right each HTTP route and each RPC needs ([`rules`]); this module says who has which right. Keys are held and
+//! compared as BLAKE3 hashes, whose comparison takes the same time wherever two differ.
+
+pub(crate) mod rules;
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use blake3::Hash;
+use llm2api_proto::{ContractError, v1::ErrorReason};
+use moka::sync::Cache;
+use secrecy::{ExposeSecret, SecretString};
+
+use self::rules::Right;
+use crate::config::{AccessConfig, ClientAccess};
+
+/// Wrong keys that an address may send in [`WRONG_KEY_WINDOW`] before further ones are not even looked at.
+const WRONG_KEYS: u32 = 100;
+const WRONG_KEY_WINDOW: Duration = Duration::from_secs(60);
+/// Addresses whose wrong keys are counted at a time. An attacker with more pushes out the oldest counts, not our memory.
+const MAX_COUNTED_ADDRESSES: u64 = 10_000;
+
+/// Who is let in.
+pub(crate) struct Access {
+    clients: Clients,
+    admin: Hash,
+    gateway: Option<Hash>,
+    wrong_keys: Cache<IpAddr, Arc<AtomicU32>>,
+}
+
+/// Who may use what clients may use.
+enum Clients {
+    Keys(Vec<Hash>),
+    PrivateAddresses,
+    Everybody,
+}
+
+/// Somebody who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// The key that came along. Empty counts as none.
+    pub(crate) key: Option<&'a str>,
+    /// Where the caller is.
+    pub(crate) address: IpAddr,
+    /// Whether a proxy that we don't know may stand before the real caller.
+    pub(crate) is_address_untrusted: bool,
+}
+
+/// Somebody who was let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// By what the caller is known: `admin`, `gateway`, `key_…`, or `anonymous`.
+    pub(crate) id: String,
+    /// Whether administration is open to it.
+    pub(crate) is_admin: bool,
+}
+
+impl Access {
+    pub(crate) fn new(config: &AccessConfig) -> Self {
+        let hash = |key: &SecretString| blake3::hash(key.expose_secret().as_bytes());
+        Self {
+            clients: match &config.clients {
+                ClientAccess::Keys(keys) => Clients::Keys(keys.iter().map(hash).collect()),
+                ClientAccess::PrivateAddresses => Clients::PrivateAddresses,
+                ClientAccess::Open => Clients::Everybody,
+            },
+            admin: hash(&config.admin_key),
+            gateway: config.core_key.as_ref().map(hash),
+            wrong_keys: Cache::builder()
+                .max_capacity(MAX_COUNTED_ADDRESSES)
+                .time_to_live(WRONG_KEY_WINDOW)
+                .build(),
+        }
+    }
+
+    /// Decides whether a caller has a right.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_API_KEY`, `INSUFFICIENT_PERMISSIONS`, or `RATE_LIMIT_EXCEEDED` after too many wrong keys.
+    pub(crate) fn check(&self, right: Right, caller: Caller<'_>) -> Result<Client, ContractError> {
+        let key = caller.key.filter(|key| !key.is_empty());
+        if let Some(client) = key.and_then(|key| self.known(key)) {
+            return match right {
+                Right::Open | Right::Client => Ok(client),
+                Right::Admin if client.is_admin => Ok(client),
+                Right::Admin => Err(ContractError::new(
+                    ErrorReason::InsufficientPermissions,
+                    "This needs the admin key; the key that was sent opens client endpoints only.",
+                )),
+            };
+        }
+        let anonymous = Client {
+            id: "anonymous".to_owned(),
+            is_admin: false,
+        };
+        let message = match (right, &self.clients) {
+            (Right::Open, _) | (Right::Client, Clients::Everybody) => return Ok(anonymous),
+            (Right::Client, Clients::PrivateAddresses) => {
+                if !caller.is_address_untrusted && is_private(caller.address) {
+                    return Ok(anonymous);
+                }
+                if caller.is_address_untrusted {
+                    "No API_KEY is set, so only loopback and private addresses are let in without one; and this request \
+                     bears a forwarding header of a proxy that TRUSTED_PROXIES doesn't name. Set API_KEY, or TRUSTED_PROXIES."
+                } else {
+                    "No API_KEY is set, so only loopback and private addresses are let in without one. Set API_KEY (or \
+                     API_KEY=off to let everybody in)."
+                }
+            }
+            (Right::Client, Clients::Keys(_)) if key.is_none() => {
+                "No API key was sent. Send it as `Authorization: Bearer KEY`."
+            }
+            (Right::Admin, _) if key.is_none() => {
+                "This needs the admin key. Send it as `Authorization: Bearer KEY`."
+            }
+            (Right::Client, Clients::Keys(_)) => "The API key that was sent is not known here.",
+            (Right::Admin, _) => "The key that was sent is not the admin key.",
+        };
+        if key.is_some() {
+            self.count_wrong_key(caller.address)?;
+        }
+        Err(ContractError::new(ErrorReason::InvalidApiKey, message))
+    }
+
+    /// Who has this key.
+    fn known(&self, key: &str) -> Option<Client> {
+        let hash = blake3::hash(key.as_bytes());
+        if hash == self.admin {
+            return Some(Client {
+                id: "admin".to_owned(),
+                is_admin: true,
+            });
+        }
+        if self.gateway.is_some_and(|gateway| hash == gateway) {
+            return Some(Client {
+                id: "gateway".to_owned(),
+                is_admin: true,
+            });
+        }
+        match &self.clients {
+            Clients::Keys(keys) if keys.contains(&hash) => Some(Client {
+                id: format!("key_{}", &hash.to_hex()[..16]),
+                is_admin: false,
+            }),
+            Clients::Keys(_) | Clients::PrivateAddresses | Clients::Everybody => None,
+        }
+    }
+
+    fn count_wrong_key(&self, address: IpAddr) -> Result<(), ContractError> {
+        let count = self.wrong_keys.get_with(network(address), Arc::default);
+        if count.fetch_add(1, Ordering::Relaxed) < WRONG_KEYS {
+            return Ok(());
+        }
+        Err(ContractError::new(
+            ErrorReason::RateLimitExceeded,
+            "Too many wrong keys came from this address; try again in a minute.",
+        )
+        .with_retry_after(WRONG_KEY_WINDOW))
+    }
+}
+
+/// What counts as one address: of IPv6 the network of a site, whose host chooses the rest.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (!0 << 64))),
+    }
+}
+
+/// Whether an address is loopback, private (RFC 1918, RFC 4193) or link-local.
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

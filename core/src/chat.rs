@@ -1,0 +1,188 @@
+//! Answering a chat: route, attempts, hold-back, fallback, and the stream that goes out.
+//!
+//! Until the first meaningful event is in hand a failure is followed by another attempt, and the caller sees nothing of it; from
+//! then on the answer is committed, and whatever fails ends it. Everything here ends by being dropped.
+
+mod attempt;
+mod attempts;
+mod collect;
+mod committed;
+mod estimate;
+mod outcome;
+mod validate;
+
+pub(crate) use self::outcome::{model_not_found, shutting_down};
+
+use std::{
+    num::NonZeroU32,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::Stream;
+use llm2api_proto::{
+    ContractError,
+    v1::{ChatRequest, ChatResponse, content_part::Part},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use self::{attempts::Attempts, committed::Committed};
+use crate::{
+    config::Config,
+    registry::Registry,
+    router::{self, Names, Route},
+};
+
+/// Age beyond which a model list is asked for again before a model is said to be unknown.
+const STALE_LIST: Duration = Duration::from_secs(10);
+
+/// Answers chats with the upstreams of a registry.
+pub(crate) struct Chats {
+    registry: Arc<Registry>,
+    names: Arc<Names>,
+    fallback_model: Option<String>,
+    retry_attempts: NonZeroU32,
+    request_timeout: Duration,
+    /// Bytes that an answer held back to its end may have.
+    max_whole_bytes: usize,
+    /// Cancelled when running answers have to end.
+    ending: CancellationToken,
+}
+
+/// Who asks, for the log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RequestContext {
+    pub(crate) request_id: String,
+    pub(crate) client_id: String,
+}
+
+/// An answer on its way out.
+pub(crate) enum AnswerStream {
+    /// Events as they arrive.
+    Streamed(Committed),
+    /// All of it at once.
+    Whole(Option<ChatResponse>),
+}
+
+impl Stream for AnswerStream {
+    type Item = Result<ChatResponse, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.get_mut() {
+            Self::Streamed(committed) => Pin::new(committed).poll_next(context),
+            Self::Whole(response) => Poll::Ready(response.take().map(Ok)),
+        }
+    }
+}
+
+impl Chats {
+    pub(crate) fn new(
+        config: &Config,
+        registry: Arc<Registry>,
+        names: Arc<Names>,
+        ending: CancellationToken,
+    ) -> Self {
+        Self {
+            registry,
+            names,
+            fallback_model: config.fallback_model.clone(),
+            retry_attempts: config.retry_attempts,
+            request_timeout: config.clocks.request,
+            max_whole_bytes: config.max_body_bytes,
+            ending,
+        }
+    }
+
+    /// Answers a chat: returns when its first meaningful event is here, or, where it isn't streamed, when all of it is.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the request, or why nobody could answer it.
+    pub(crate) async fn answer(
+        &self,
+        request: ChatRequest,
+        context: RequestContext,
+    ) -> Result<AnswerStream, ContractError> {
+        validate::validate(&request)?;
+        if self.registry.entries().is_empty() {
+            return Err(outcome::no_upstream());
+        }
+        let is_whole = request.stream == Some(false);
+        let time_is_up = async {
+            match is_whole {
+                true => tokio::time::sleep(self.request_timeout).await,
+                false => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answer = Box::pin(self.answer_or_fall_back(&request, &context)) => answer,
+            () = time_is_up => Err(outcome::request_timeout(self.request_timeout)),
+            () = self.ending.cancelled() => Err(outcome::shutting_down()),
+        }
+    }
+
+    /// Answers with the asked model, or with the fallback where that can't and another model is as good.
+    async fn answer_or_fall_back(
+        &self,
+        request: &ChatRequest,
+        context: &RequestContext,
+    ) -> Result<AnswerStream, ContractError> {
+        let mut attempts = Attempts::new(self, request, context);
+        let error = match attempts.answer_as(&request.model, None).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let fallback = self
+            .fallback_model
+            .as_deref()
+            .filter(|&fallback| fallback != request.model);
+        match fallback {
+            Some(fallback) if outcome::another_may_answer(&error) && any_model_will_do(request) => {
+                tracing::warn!(request_id = context.request_id, model = request.model, fallback, %error, "falling back");
+                attempts.answer_as(fallback, Some(&request.model)).await.map_err(|fallback_error| {
+                    tracing::warn!(request_id = context.request_id, %fallback_error, "the fallback failed too");
+                    error
+                })
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Finds the upstreams for a model; before it says that there are none it looks whether the lists are still true.
+    async fn route(&self, model: &str) -> Result<Route, ContractError> {
+        if let Some(route) = router::route(&self.registry, &self.names, model) {
+            return Ok(route);
+        }
+        let entries = self.registry.entries().iter();
+        futures_util::future::join_all(entries.map(|entry| entry.refresh_models(STALE_LIST))).await;
+        router::route(&self.registry, &self.names, model)
+            .ok_or_else(|| outcome::model_not_found(model))
+    }
+}
+
+/// Whether a model that the client didn't choose can answer: not where tools, a schema or media make the choice a part of the question.
+fn any_model_will_do(request: &ChatRequest) -> bool {
+    let has_media = request
+        .messages
+        .iter()
+        .flat_map(|message| &message.content_parts)
+        .any(|part| {
+            matches!(
+                part.part,
+                Some(Part::ImageUrl(_) | Part::InputAudio(_) | Part::File(_) | Part::OtherJson(_))
+            )
+        });
+    let wants_form = request
+        .response_format
+        .as_ref()
+        .is_some_and(|format| format.r#type != "text");
+    let has_extra = |name: &str| request.extra_fields.iter().any(|field| field.name == name);
+    request.tools.is_empty()
+        && !wants_form
+        && !has_media
+        && !has_extra("functions")
+        && !has_extra("audio")
+}

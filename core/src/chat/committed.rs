@@ -1,0 +1,165 @@
+//! An answer that goes out as it arrives.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures_util::{Stream, StreamExt};
+use llm2api_proto::v1::{ChatEvent, ChatResponse, Usage, chat_event::Event};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::Status;
+
+use super::{attempt, estimate::UsageCount, outcome};
+use crate::{
+    pool::Lease,
+    registry::Entry,
+    upstream::{Answer, Batch, Failure},
+};
+
+/// A committed answer: nothing before it was sent, and no attempt follows it.
+///
+/// Dropped before its end, it closes the upstream's connection and gives the lease back.
+pub(crate) struct Committed {
+    phase: Phase,
+    entry: Arc<Entry>,
+    lease: Lease,
+    idle_timer: Pin<Box<Sleep>>,
+    last_byte: Instant,
+    ending: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+enum Phase {
+    /// The events that are in hand go out first.
+    Opening {
+        events: Vec<ChatEvent>,
+        rest: Answer,
+        count: UsageCount,
+    },
+    /// The upstream is read.
+    Reading { rest: Answer, count: UsageCount },
+    /// The upstream is done; its usage is estimated.
+    Estimating(Pin<Box<dyn Future<Output = Option<Usage>> + Send>>),
+    /// Nothing follows.
+    Ended,
+}
+
+impl Committed {
+    pub(super) fn new(
+        entry: Arc<Entry>,
+        lease: Lease,
+        events: Vec<ChatEvent>,
+        rest: Answer,
+        count: UsageCount,
+        ending: CancellationToken,
+    ) -> Self {
+        Self {
+            phase: Phase::Opening {
+                events,
+                rest,
+                count,
+            },
+            idle_timer: Box::pin(tokio::time::sleep(entry.idle_timeout)),
+            entry,
+            lease,
+            last_byte: Instant::now(),
+            ending: Box::pin(ending.cancelled_owned()),
+        }
+    }
+
+    fn fail(&mut self, failure: &Failure) -> Status {
+        self.phase = Phase::Ended;
+        self.lease.failed(failure);
+        tracing::warn!(
+            upstream = self.entry.name(),
+            failure = ?failure.kind,
+            "answer broken off: {failure}"
+        );
+        outcome::of_failure(self.entry.name(), failure).into()
+    }
+
+    /// Whether the upstream has been silent for too long. The timer is not reset at every chunk: when it fires, it is set anew
+    /// by the last byte.
+    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.idle_timer.as_mut().poll(context));
+            let deadline = self.last_byte + self.entry.idle_timeout;
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.idle_timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+impl Stream for Committed {
+    type Item = Result<ChatResponse, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            match std::mem::replace(&mut this.phase, Phase::Ended) {
+                Phase::Opening {
+                    events,
+                    rest,
+                    count,
+                } => {
+                    this.phase = Phase::Reading { rest, count };
+                    return Poll::Ready(Some(Ok(ChatResponse { events })));
+                }
+                Phase::Reading {
+                    mut rest,
+                    mut count,
+                } => match rest.poll_next_unpin(context) {
+                    Poll::Ready(Some(Ok(Batch { events, .. }))) => {
+                        this.last_byte = Instant::now();
+                        count.read(&events);
+                        this.phase = Phase::Reading { rest, count };
+                        if !events.is_empty() {
+                            return Poll::Ready(Some(Ok(ChatResponse { events })));
+                        }
+                    }
+                    Poll::Ready(Some(Err(failure))) => {
+                        return Poll::Ready(Some(Err(this.fail(&failure))));
+                    }
+                    Poll::Ready(None) => {
+                        this.lease.succeeded();
+                        let entry = Arc::clone(&this.entry);
+                        this.phase =
+                            Phase::Estimating(Box::pin(async move { count.finish(&entry).await }));
+                    }
+                    Poll::Pending => {
+                        this.phase = Phase::Reading { rest, count };
+                        if this.ending.as_mut().poll(context).is_ready() {
+                            this.phase = Phase::Ended;
+                            return Poll::Ready(Some(Err(outcome::shutting_down().into())));
+                        }
+                        ready!(this.poll_idle(context));
+                        let failure = attempt::idle(&this.entry);
+                        return Poll::Ready(Some(Err(this.fail(&failure))));
+                    }
+                },
+                Phase::Estimating(mut estimate) => match estimate.as_mut().poll(context) {
+                    Poll::Ready(Some(usage)) => {
+                        let event = ChatEvent {
+                            event: Some(Event::Usage(usage)),
+                            ..ChatEvent::default()
+                        };
+                        return Poll::Ready(Some(Ok(ChatResponse {
+                            events: vec![event],
+                        })));
+                    }
+                    Poll::Ready(None) => return Poll::Ready(None),
+                    Poll::Pending => {
+                        this.phase = Phase::Estimating(estimate);
+                        return Poll::Pending;
+                    }
+                },
+                Phase::Ended => return Poll::Ready(None),
+            }
+        }
+    }
+}

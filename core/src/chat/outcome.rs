@@ -1,0 +1,158 @@
+//! What a client is told when its chat could not be answered.
+
+use std::time::Duration;
+
+use llm2api_proto::{ContractError, PassedOn, v1::ErrorReason};
+use tokio::time::Instant;
+
+use crate::upstream::{Clock, Failure, FailureKind};
+
+/// What an upstream's failure is to the client, where no other attempt follows.
+pub(super) fn of_failure(upstream: &str, failure: &Failure) -> ContractError {
+    let because = |reason| {
+        ContractError::new(
+            reason,
+            format!("The upstream `{upstream}` failed: {}.", failure.message),
+        )
+    };
+    match failure.kind {
+        FailureKind::Unavailable => because(ErrorReason::UpstreamError),
+        FailureKind::Clock(clock) => because(match clock {
+            Clock::Connect => ErrorReason::ConnectTimeout,
+            Clock::FirstToken => ErrorReason::FirstTokenTimeout,
+            Clock::Idle => ErrorReason::IdleTimeout,
+        }),
+        FailureKind::RateLimited => passed_on(failure, ErrorReason::RateLimitExceeded),
+        FailureKind::QuotaSpent => passed_on(failure, ErrorReason::InsufficientQuota),
+        FailureKind::Unauthorized => no_valid_key(upstream),
+        FailureKind::Misconfigured => because(ErrorReason::UpstreamMisconfigured),
+        FailureKind::ModelGone => passed_on(failure, ErrorReason::ModelNotFound),
+        FailureKind::Rejected => passed_on(failure, ErrorReason::InvalidRequest),
+    }
+}
+
+/// An upstream's own error, as it gave it.
+fn passed_on(failure: &Failure, fallback: ErrorReason) -> ContractError {
+    let upstream_error = failure.upstream_error.as_ref();
+    let known = upstream_error
+        .and_then(|error| error.code.as_deref())
+        .and_then(|code| ErrorReason::from_info_reason(&code.to_ascii_uppercase()));
+    ContractError {
+        reason: known.unwrap_or(fallback),
+        message: upstream_error
+            .map(|error| error.message.clone())
+            .filter(|message| !message.is_empty())
+            .unwrap_or_else(|| format!("The upstream refused the request: {}.", failure.message)),
+        param: upstream_error.and_then(|error| error.param.clone()),
+        retry_after: failure.retry_after,
+        passed_on: failure
+            .status
+            .filter(|status| (400..600).contains(status))
+            .map(|http_status| PassedOn {
+                http_status,
+                error_type: upstream_error.and_then(|error| error.error_type.clone()),
+                code: upstream_error.and_then(|error| error.code.clone()),
+            }),
+    }
+}
+
+/// All credentials that could answer are cooling; the first comes back then.
+pub(super) fn cooling(until: Instant) -> ContractError {
+    let wait = until.saturating_duration_since(Instant::now());
+    ContractError::new(
+        ErrorReason::RateLimitExceeded,
+        format!(
+            "The upstreams of this model are rate-limited; the first is back in {} s.",
+            wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+        ),
+    )
+    .with_retry_after(wait)
+}
+
+/// Credentials are left, but this request has tried too many to go on.
+pub(super) fn overloaded() -> ContractError {
+    ContractError::new(
+        ErrorReason::ServerIsOverloaded,
+        "Too many credentials of this model's upstreams failed one after another; try again shortly.",
+    )
+    .with_retry_after(Duration::from_secs(1))
+}
+
+/// An upstream accepts none of its keys.
+pub(super) fn no_valid_key(upstream: &str) -> ContractError {
+    ContractError::new(
+        ErrorReason::NoValidKey,
+        format!(
+            "The upstream `{upstream}` accepts none of its keys; the operator has to set a valid one (UPSTREAM_API_KEY, or \
+             `api_key` in the file). It is tried again by itself."
+        ),
+    )
+}
+
+/// No upstream is configured.
+pub(super) fn no_upstream() -> ContractError {
+    ContractError::new(
+        ErrorReason::NoUpstream,
+        "No upstream is configured, so nothing can answer. Set one: UPSTREAM_URL=https://host/v1 (and UPSTREAM_API_KEY where it \
+         wants a key), or [[upstreams]] in the file that CONFIG names.",
+    )
+}
+
+/// No upstream has the model.
+pub(crate) fn model_not_found(model: &str) -> ContractError {
+    ContractError::new(
+        ErrorReason::ModelNotFound,
+        format!(
+            "The model `{model}` does not exist or you do not have access to it. GET /v1/models lists those that do."
+        ),
+    )
+}
+
+/// No upstream of the model has what a field asks for.
+pub(super) fn unsupported(field: &str) -> ContractError {
+    ContractError::new(
+        ErrorReason::UnsupportedParameter,
+        format!(
+            "No upstream of this model supports `{field}`; leave it out, or ask another model."
+        ),
+    )
+    .with_param(field)
+}
+
+/// A request that isn't streamed took too long in all.
+pub(super) fn request_timeout(limit: Duration) -> ContractError {
+    ContractError::new(
+        ErrorReason::RequestTimeout,
+        format!(
+            "The answer was not complete within {} s (REQUEST_TIMEOUT). Ask for less, or stream.",
+            limit.as_secs_f64()
+        ),
+    )
+}
+
+/// The process is stopping.
+pub(crate) fn shutting_down() -> ContractError {
+    ContractError::new(
+        ErrorReason::ShuttingDown,
+        "This server is shutting down; try again shortly.",
+    )
+    .with_retry_after(Duration::from_secs(1))
+}
+
+/// Whether another model may answer in place of one that failed like this: where a client would get 429, 502 or 503.
+pub(super) fn another_may_answer(error: &ContractError) -> bool {
+    match &error.passed_on {
+        Some(passed_on) => matches!(passed_on.http_status, 429 | 502 | 503),
+        None => matches!(
+            error.reason,
+            ErrorReason::RateLimitExceeded
+                | ErrorReason::ServerIsOverloaded
+                | ErrorReason::InsufficientQuota
+                | ErrorReason::UpstreamError
+                | ErrorReason::UpstreamMisconfigured
+                | ErrorReason::UpstreamUnavailable
+                | ErrorReason::NoValidCookie
+                | ErrorReason::NoValidKey
+        ),
+    }
+}

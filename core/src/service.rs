@@ -1,0 +1,8 @@
+//! The core's gRPC services: thin adapters between the contract and the rest of the crate.
+
+mod access;
+mod authorize;
+mod chat;
+mod model;
+
+pub(crate) use self::{access::AccessRpc, authorize::Authorize, chat::ChatRpc, model::ModelRpc};
