@@ -186,3 +186,6 @@ fn any_model_will_do(request: &ChatRequest) -> bool {
         && !has_extra("functions")
         && !has_extra("audio")
 }
+
+#[cfg(test)]
+mod tests;

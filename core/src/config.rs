@@ -136,3 +136,54 @@ pub enum ClientAccess {
     /// Everybody.
     Open,
 }
+
+#[cfg(test)]
+impl Config {
+    /// Upstreams with settings that hinder no test.
+    pub(crate) fn of_upstreams(upstreams: Vec<UpstreamConfig>) -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            upstreams,
+            models: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            fallback_model: None,
+            retry_attempts: NonZeroU32::new(3).expect("not zero"),
+            clocks: Clocks {
+                connect: second,
+                first_token: 30 * second,
+                idle: 10 * second,
+                request: 100 * second,
+            },
+            cooldown: 60 * second,
+            max_body_bytes: 1024,
+            proxies: EgressProxies::default(),
+            runtime_count: 1,
+            access: AccessConfig {
+                clients: ClientAccess::Open,
+                admin_key: "admin-key".to_owned().into(),
+                core_key: None,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+impl UpstreamConfig {
+    /// An upstream with a name, and a list of models where it is given.
+    pub(crate) fn named(name: &str, models: Option<&[&str]>) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: UpstreamKind::OpenAi,
+            url: "http://127.0.0.1:9".parse().expect("valid"),
+            api_key: None,
+            models: models.map(|ids| ids.iter().map(|&id| id.to_owned()).collect()),
+            aliases: BTreeMap::new(),
+            priority: 0,
+            weight: 1,
+            cooldown: None,
+            proxy: None,
+            first_token_timeout: None,
+            idle_timeout: None,
+        }
+    }
+}

@@ -57,6 +57,17 @@ impl Registry {
         Ok(Self { entries })
     }
 
+    /// A registry over adapters of the tests' own, one for each configured upstream.
+    #[cfg(test)]
+    pub(crate) fn with_adapters(config: &Config, adapters: Vec<Box<dyn Upstream>>) -> Self {
+        let entries = config.upstreams.iter().zip(adapters);
+        Self {
+            entries: entries
+                .map(|(upstream, adapter)| Arc::new(Entry::with_adapter(upstream, config, adapter)))
+                .collect(),
+        }
+    }
+
     pub(crate) fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
     }
@@ -73,12 +84,20 @@ impl Entry {
                 name: upstream.name.clone(),
                 source,
             })?;
+        Ok(Self::with_adapter(upstream, config, adapter))
+    }
+
+    fn with_adapter(
+        upstream: &UpstreamConfig,
+        config: &Config,
+        adapter: Box<dyn Upstream>,
+    ) -> Self {
         let credential = match &upstream.api_key {
             Some(key) => Credential::ApiKey(key.clone()),
             None => Credential::Anonymous,
         };
         let cooldown = upstream.cooldown.unwrap_or(Cooldown::For(config.cooldown));
-        Ok(Self {
+        Self {
             adapter,
             pool: Arc::new(Pool::new(credential, cooldown)),
             model_list: ModelList::new(upstream.models.as_deref()),
@@ -88,7 +107,7 @@ impl Entry {
             idle_timeout: upstream.idle_timeout.unwrap_or(config.clocks.idle),
             usage_reporting: AtomicU8::new(UsageReporting::Unknown as u8),
             config: upstream.clone(),
-        })
+        }
     }
 
     pub(crate) fn name(&self) -> &str {

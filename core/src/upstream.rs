@@ -4,7 +4,7 @@
 //! its service's own, and what comes back into the contract's events; and it says of a failure what it was, so that
 //! the attempt loop can decide what follows.
 
-mod failure;
+pub(crate) mod failure;
 mod http_client;
 mod openai;
 

@@ -1,55 +1,8 @@
-use std::{num::NonZeroU32, time::Duration};
-
 use super::*;
-use crate::{
-    config::{
-        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, UpstreamConfig, UpstreamKind,
-    },
-    registry::Registry,
-};
-
-fn upstream(name: &str, models: Option<&[&str]>) -> UpstreamConfig {
-    UpstreamConfig {
-        name: name.to_owned(),
-        kind: UpstreamKind::OpenAi,
-        url: "http://127.0.0.1:9".parse().expect("valid"),
-        api_key: None,
-        models: models.map(|ids| ids.iter().map(|&id| id.to_owned()).collect()),
-        aliases: BTreeMap::new(),
-        priority: 0,
-        weight: 1,
-        cooldown: None,
-        proxy: None,
-        first_token_timeout: None,
-        idle_timeout: None,
-    }
-}
+use crate::config::{Config, UpstreamConfig};
 
 fn registry(upstreams: Vec<UpstreamConfig>) -> Registry {
-    let second = Duration::from_secs(1);
-    Registry::new(&Config {
-        upstreams,
-        models: BTreeMap::new(),
-        aliases: BTreeMap::new(),
-        fallback_model: None,
-        retry_attempts: NonZeroU32::MIN,
-        clocks: Clocks {
-            connect: second,
-            first_token: second,
-            idle: second,
-            request: second,
-        },
-        cooldown: second,
-        max_body_bytes: 1024,
-        proxies: EgressProxies::default(),
-        runtime_count: 1,
-        access: AccessConfig {
-            clients: ClientAccess::Open,
-            admin_key: "admin".to_owned().into(),
-            core_key: None,
-        },
-    })
-    .expect("valid upstreams")
+    Registry::new(&Config::of_upstreams(upstreams)).expect("valid upstreams")
 }
 
 fn names(models: &[(&str, &[&str])], aliases: &[(&str, &str)]) -> Names {
@@ -95,11 +48,14 @@ fn to(candidates: &[&str], is_renamed: bool) -> Option<(Vec<String>, bool)> {
 
 #[test]
 fn names_are_looked_up_in_order() {
-    let mut chat = upstream("chat", Some(&["b", "meta/llama"]));
+    let mut chat = UpstreamConfig::named("chat", Some(&["b", "meta/llama"]));
     chat.aliases
         .insert("llama".to_owned(), "meta/llama".to_owned());
     chat.priority = 1;
-    let registry = registry(vec![upstream("vllm", Some(&["a", "b", "chat/b"])), chat]);
+    let registry = registry(vec![
+        UpstreamConfig::named("vllm", Some(&["a", "b", "chat/b"])),
+        chat,
+    ]);
     let names = names(
         &[("fast", &["chat/b", "vllm/a"])],
         &[("gpt-4o", "meta/llama"), ("quick", "fast")],
@@ -127,9 +83,9 @@ fn names_are_looked_up_in_order() {
 #[test]
 fn an_upstream_without_a_known_list_is_sent_what_nobody_lists() {
     let registry = registry(vec![
-        upstream("known", Some(&["a"])),
-        upstream("new", None),
-        upstream("bare", Some(&[])),
+        UpstreamConfig::named("known", Some(&["a"])),
+        UpstreamConfig::named("new", None),
+        UpstreamConfig::named("bare", Some(&[])),
     ]);
     let names = Names::default();
     assert_eq!(routed(&registry, &names, "a"), to(&["known:a"], false));
@@ -145,8 +101,8 @@ fn an_upstream_without_a_known_list_is_sent_what_nobody_lists() {
 #[test]
 fn a_lost_model_is_not_sent_to_who_lost_it() {
     let registry = registry(vec![
-        upstream("one", Some(&["a"])),
-        upstream("two", Some(&["a"])),
+        UpstreamConfig::named("one", Some(&["a"])),
+        UpstreamConfig::named("two", Some(&["a"])),
     ]);
     registry.entries()[0].model_list.lose("a");
     assert_eq!(
@@ -159,7 +115,7 @@ fn a_lost_model_is_not_sent_to_who_lost_it() {
 fn equal_priorities_share_by_weight_and_weight_0_comes_last() {
     let weighted = |name: &str, weight| UpstreamConfig {
         weight,
-        ..upstream(name, Some(&["a"]))
+        ..UpstreamConfig::named(name, Some(&["a"]))
     };
     let registry = registry(vec![
         weighted("light", 1),
