@@ -92,12 +92,12 @@ $(NODE_STAMP): $(NODE_LIST)
 	touch $@
 endif
 
-# A virtual environment of this name with what this file lists.
+# A virtual environment of this name with what this file lists, and nothing else: the lists are whole.
 define install-python
 	rm -rf $(LLM2API_TEST_TOOLS)/$(1) $(LLM2API_TEST_TOOLS)/$(1)-*.installed
 	mkdir -p $(LLM2API_TEST_TOOLS)
 	$(PYTHON) -m venv $(LLM2API_TEST_TOOLS)/$(1)
-	$(LLM2API_TEST_TOOLS)/$(1)/bin/pip install --quiet --disable-pip-version-check --requirement $(2)
+	$(LLM2API_TEST_TOOLS)/$(1)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $(2)
 	touch $@
 endef
 

@@ -1,0 +1,248 @@
+//! Measures what llm2api costs, beside nginx, which moves the same bytes without a look at them.
+//!
+//! A scripted upstream and a client that checks every answer run in this process; what stands between them is started, measured
+//! through `/proc` and ended again. Everything stays on loopback, nothing is left behind, and the run ends by itself: with one
+//! table, and with status 1 where something is over its limit (docs/performance.md).
+
+mod answer;
+mod capacity;
+mod client;
+mod departures;
+mod deployment;
+mod load;
+mod machine;
+mod memory;
+mod process;
+mod report;
+mod rounds;
+mod script;
+mod syscalls;
+mod upstream;
+mod wire;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::{
+    capacity::Held,
+    client::Question,
+    departures::Departures,
+    deployment::{Deployment, Kind, Parts},
+    memory::Memory,
+    report::Report,
+    rounds::Round,
+    script::Script,
+    syscalls::Counter,
+    upstream::ScriptedUpstream,
+};
+
+/// Measures what llm2api costs, beside nginx as a plain reverse proxy.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The llm2api to measure, built for release.
+    #[arg(long)]
+    llm2api: PathBuf,
+    /// Measures little and short: to see that all works, not to compare.
+    #[arg(long)]
+    quick: bool,
+    /// The document that gets the table, between its markers.
+    #[arg(long)]
+    write: Option<PathBuf>,
+}
+
+/// Everything that was measured.
+#[derive(Debug)]
+struct Measured {
+    facts: Vec<String>,
+    rounds: Vec<Round>,
+    /// `None` where nothing here can count them.
+    syscalls: Option<Syscalls>,
+    memory: BTreeMap<Kind, Memory>,
+    capacities: Vec<Capacity>,
+    departures: Vec<Departures>,
+}
+
+/// System calls, by whom they were counted.
+#[derive(Debug)]
+struct Syscalls {
+    counter: &'static str,
+    nginx: SyscallsPerUnit,
+    serve: SyscallsPerUnit,
+}
+
+/// System calls for one of each.
+#[derive(Debug)]
+struct SyscallsPerUnit {
+    per_request: f64,
+    per_chunk: f64,
+}
+
+/// How many streams were held.
+#[derive(Debug)]
+struct Capacity {
+    what: &'static str,
+    tried: Vec<Held>,
+    aim: usize,
+    limit: usize,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let open_file_limit = raise_open_file_limit()?;
+    let upstream = ScriptedUpstream::start()?;
+    let parts = Parts {
+        llm2api: arguments.llm2api.clone(),
+        nginx: find_program("nginx").context("nginx is not installed")?,
+        upstream: upstream.address,
+        core_count: std::thread::available_parallelism()?.get(),
+        open_file_limit,
+    };
+    let report = Report::new(&measure(arguments.quick, &parts, &upstream).await?);
+    println!("{}", report.to_markdown());
+    if let Some(document) = &arguments.write {
+        report.write_into(document)?;
+    }
+    Ok(if report.is_success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn measure(quick: bool, parts: &Parts, upstream: &ScriptedUpstream) -> Result<Measured> {
+    let facts = machine::facts(parts);
+    let (round_count, window) = if quick {
+        (1, Duration::from_secs(1))
+    } else {
+        (5, Duration::from_secs(4))
+    };
+
+    let mut deployments = Vec::new();
+    for kind in Kind::ALL {
+        deployments.push(Deployment::start(kind, parts).await?);
+    }
+    let rounds = rounds::run(&deployments, round_count, window).await?;
+    let syscalls = match Counter::choose(find_program("perf"), find_program("strace")) {
+        Some(counter) => {
+            eprintln!("system calls");
+            Some(count_syscalls(&counter, &deployments, window).await?)
+        }
+        None => None,
+    };
+    drop(deployments);
+
+    eprintln!("memory");
+    let mut memory = BTreeMap::new();
+    for kind in [Kind::Nginx, Kind::Serve, Kind::Split] {
+        memory.insert(kind, memory::weigh(kind, parts).await?);
+    }
+
+    let mut capacities = Vec::new();
+    for (what, script, aim, limit) in [
+        ("streams at 1 token a second", Script::Slow, 9_000, 5_000),
+        ("streams at 20 tokens a second", Script::Brisk, 2_500, 1_000),
+    ] {
+        eprintln!("{what}");
+        let stream_counts: &[usize] = if quick { &[limit] } else { &[aim, limit] };
+        let tried =
+            capacity::most_held(Kind::Serve, script, stream_counts, parts, upstream).await?;
+        capacities.push(Capacity {
+            what,
+            tried,
+            aim,
+            limit,
+        });
+    }
+
+    let mut departures = Vec::new();
+    for kind in [Kind::Serve, Kind::Split] {
+        eprintln!("hang-ups, {}", kind.name());
+        departures.push(departures::run(kind, parts, upstream).await?);
+    }
+    Ok(Measured {
+        facts,
+        rounds,
+        syscalls,
+        memory,
+        capacities,
+        departures,
+    })
+}
+
+async fn count_syscalls(
+    counter: &Counter,
+    deployments: &[Deployment],
+    window: Duration,
+) -> Result<Syscalls> {
+    let mut units = Vec::new();
+    for kind in [Kind::Nginx, Kind::Serve] {
+        let deployment = deployments
+            .iter()
+            .find(|deployment| deployment.kind == kind)
+            .with_context(|| format!("{} was not started", kind.name()))?;
+        let question = Question::new(Script::Whole, false);
+        let requests = load::closed_loop_for(
+            deployment.address,
+            &question,
+            rounds::SATURATING_CONNECTIONS,
+            Duration::ZERO,
+            window,
+        );
+        let (request_calls, request_count) = counter.count(deployment, requests).await?;
+        let question = Question::new(Script::Paced, true);
+        let streams = load::closed_loop_for(
+            deployment.address,
+            &question,
+            rounds::PACED_STREAMS,
+            Duration::from_secs(1),
+            window,
+        );
+        let (stream_calls, stream_count) = counter.count(deployment, streams).await?;
+        units.push(SyscallsPerUnit {
+            per_request: request_calls as f64 / request_count as f64,
+            per_chunk: stream_calls as f64 / rounds::chunk_count(Script::Paced, stream_count),
+        });
+    }
+    let mut units = units.into_iter();
+    let (Some(nginx), Some(serve)) = (units.next(), units.next()) else {
+        anyhow::bail!("the system calls of two deployments are needed");
+    };
+    Ok(Syscalls {
+        counter: counter.name(),
+        nginx,
+        serve,
+    })
+}
+
+/// Lets this process and those that it starts open as many files as the system allows; tells how many that is.
+fn raise_open_file_limit() -> Result<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    )
+    .context("can't raise the limit of open files")?;
+    Ok(limit.maximum.unwrap_or(1 << 20))
+}
+
+/// Where a program is, in the folders of `PATH` and in Debian's for administrators.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|folder| folder.join(name))
+        .find(|program| Path::is_file(program))
+}
