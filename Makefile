@@ -54,7 +54,8 @@ lint: $(LINT_STAMP) ## Check format, clippy, docs, dependencies, Dockerfile
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 	$(LINT_TOOLS)/cargo-deny --log-level warn --locked --workspace check --hide-inclusion-graph licenses bans sources
 	$(LINT_TOOLS)/hadolint Dockerfile
-	$(LINT_TOOLS)/shellcheck .ci/run $(wildcard docs/examples/*.sh)
+	$(LINT_TOOLS)/shellcheck .ci/run
+	$(LINT_TOOLS)/shellcheck --shell=sh $(wildcard docs/examples/*.sh)
 
 .PHONY: fmt
 fmt: ## Format the code
