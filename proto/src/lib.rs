@@ -40,5 +40,6 @@ pub mod private {
 
     /// A member's name, borrowed from the text where it has no escapes.
     #[derive(serde::Deserialize)]
+    #[serde(transparent)]
     pub struct Key<'a>(#[serde(borrow)] pub Cow<'a, str>);
 }
