@@ -1,15 +1,29 @@
 //! llm2api's HTTP facade: OpenAI's JSON and SSE on one side, the gRPC contract on the other. It knows the core only through
 //! `llm2api-proto`, in one process as in two.
 
+mod access;
+mod body;
+mod calls;
+mod client_address;
 pub mod config;
+mod error;
+mod facade;
+mod front;
+mod openai;
+mod prefix;
+mod request_id;
+mod routes;
+mod server;
+mod sse;
+mod transport;
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::util::BoxCloneSyncService;
 
-use crate::config::Config;
+use crate::{config::Config, facade::Facade, front::Front};
 
 /// The core as the gateway calls it: in this process, or over HTTP/2.
 pub type CoreService = BoxCloneSyncService<
@@ -32,8 +46,8 @@ pub struct Stopping {
 /// The HTTP facade. One a runtime: cheap to clone, holds no state that must be shared.
 #[derive(Clone)]
 pub struct Gateway {
-    _config: std::sync::Arc<Config>,
-    _core: CoreService,
+    config: Arc<Config>,
+    core: CoreService,
 }
 
 impl Gateway {
@@ -41,14 +55,21 @@ impl Gateway {
     #[must_use]
     pub fn new(config: Config, core: CoreService) -> Self {
         Self {
-            _config: std::sync::Arc::new(config),
-            _core: core,
+            config: Arc::new(config),
+            core,
         }
     }
 
     /// Serves connections of this listener until it is told to stop and all connections have ended.
-    pub async fn serve(self, _listener: TcpListener, stopping: Stopping) -> Result<(), Infallible> {
-        stopping.ending.cancelled().await;
+    ///
+    /// # Errors
+    ///
+    /// None: what a connection does ends that connection.
+    pub async fn serve(self, listener: TcpListener, stopping: Stopping) -> Result<(), Infallible> {
+        let facade = Arc::new(Facade::new(&self.config, self.core, &stopping));
+        let router = routes::router(&self.config, Arc::clone(&facade));
+        let front = Arc::new(Front::new(facade, router));
+        server::serve(front, listener, &stopping).await;
         Ok(())
     }
 }

@@ -1,0 +1,105 @@
+//! What happens to every request, whatever its route: its id, the prefix, the refusal while stopping, and the end of a panic.
+
+use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use axum::{Router, body::Body, response::Response};
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Request, StatusCode, Version, header};
+use hyper::body::Incoming;
+use llm2api_proto::metadata::REQUEST_ID;
+use tower::Service;
+
+use crate::{
+    access::Arrival,
+    error,
+    facade::Facade,
+    prefix::Place,
+    request_id,
+    routes::{self, not_found},
+};
+
+/// OpenAI's version of its API, which clients show.
+const OPENAI_VERSION: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("openai-version"),
+    HeaderValue::from_static("2020-10-01"),
+);
+const PROCESSING_MS: HeaderName = HeaderName::from_static("openai-processing-ms");
+
+/// Answers requests: a plain function around the router, where a layer would be a box a request.
+pub(crate) struct Front {
+    facade: Arc<Facade>,
+    router: Router,
+}
+
+impl Front {
+    pub(crate) fn new(facade: Arc<Facade>, router: Router) -> Self {
+        Self { facade, router }
+    }
+
+    /// Answers one request of this peer.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
+        let begin = Instant::now();
+        let request_id = request_id::choose(request.headers());
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Arrival {
+            request_id: request_id.clone(),
+            peer,
+        });
+        // What a panic leaves behind is dropped with the request; what requests share is whole between two awaits.
+        let answer = AssertUnwindSafe(self.route(request)).catch_unwind();
+        let mut response = answer.await.unwrap_or_else(|_| {
+            tracing::error!(request_id = ?request_id, "a request ended in a panic");
+            error::response(&error::internal())
+        });
+        let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let headers = response.headers_mut();
+        headers.insert(HeaderName::from_static(REQUEST_ID), request_id);
+        let (name, version) = OPENAI_VERSION;
+        headers.insert(name, version);
+        headers.insert(PROCESSING_MS, milliseconds.into());
+        response
+    }
+
+    async fn route(&self, mut request: Request<Body>) -> Response {
+        let is_probe = routes::is_probe(request.uri().path());
+        if is_probe {
+            return self.call(request).await;
+        }
+        if self.facade.refusing.is_cancelled() {
+            return refusal(request.version());
+        }
+        match self.facade.prefix.place(request.uri()) {
+            Place::Unprefixed => self.call(request).await,
+            Place::Inside(uri) if !routes::is_probe(uri.path()) => {
+                *request.uri_mut() = uri;
+                self.call(request).await
+            }
+            Place::Root(location) => redirect(&location),
+            Place::Inside(_) | Place::Outside => error::response(&not_found::nothing_here(true)),
+        }
+    }
+
+    async fn call(&self, request: Request<Body>) -> Response {
+        let Ok(response) = self.router.clone().call(request).await;
+        response
+    }
+}
+
+/// New requests are refused; the connection is of no further use.
+fn refusal(version: Version) -> Response {
+    let mut response = error::response(&error::shutting_down());
+    if version <= Version::HTTP_11 {
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+fn redirect(location: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}

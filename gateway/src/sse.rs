@@ -1,0 +1,178 @@
+//! A streamed answer as the body of a response: no task, no channel, and dropping it drops the call.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, future::BoxFuture};
+use http_body::{Body, Frame};
+use llm2api_proto::{ContractError, v1::ChatResponse};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::Streaming;
+
+use crate::{calls::Answer, error, facade::Facade, openai::chunk::ChunkWriter};
+
+/// What fills silence; a comment, which every reader of event streams skips.
+const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// Bytes that a stream sets aside at first: some chunks. It grows where messages are larger.
+const BUFFER_SIZE: usize = 1024;
+
+/// A call whose answer has not begun.
+pub(crate) type Call = BoxFuture<'static, Result<Answer, ContractError>>;
+
+pin_project! {
+    /// The events of an answer, as they arrive.
+    pub(crate) struct SseBody {
+        state: State,
+        chunks: ChunkWriter,
+        // What goes out next; one message of the core at a time.
+        buffer: BytesMut,
+        facade: Arc<Facade>,
+        last_write: Instant,
+        // Runs out when the stream has been silent since it was set; not touched per chunk.
+        #[pin]
+        silence: Sleep,
+        #[pin]
+        ending: WaitForCancellationFutureOwned,
+    }
+}
+
+enum State {
+    /// The head has gone out before the answer began.
+    Calling(Call),
+    /// The answer arrives.
+    Answering(Box<Streaming<ChatResponse>>),
+    /// The last event is written.
+    Ended,
+}
+
+impl SseBody {
+    /// The body of an answer that has begun.
+    pub(crate) fn answering(answer: Answer, chunks: ChunkWriter, facade: Arc<Facade>) -> Self {
+        let (first, stream) = answer;
+        let mut body = Self::new(State::Answering(Box::new(stream)), chunks, facade);
+        body.chunks.write(&mut body.buffer, first);
+        body
+    }
+
+    /// The body of an answer that has not begun; a comment commits the head.
+    pub(crate) fn calling(call: Call, chunks: ChunkWriter, facade: Arc<Facade>) -> Self {
+        let mut body = Self::new(State::Calling(call), chunks, facade);
+        body.buffer.extend_from_slice(COMMENT);
+        body
+    }
+
+    fn new(state: State, chunks: ChunkWriter, facade: Arc<Facade>) -> Self {
+        Self {
+            state,
+            chunks,
+            buffer: BytesMut::with_capacity(BUFFER_SIZE),
+            last_write: Instant::now(),
+            silence: tokio::time::sleep(facade.keepalive),
+            ending: facade.ending.clone().cancelled_owned(),
+            facade,
+        }
+    }
+}
+
+impl Body for SseBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let mut this = self.project();
+        loop {
+            if !this.buffer.is_empty() {
+                *this.last_write = Instant::now();
+                let data = this.buffer.split().freeze();
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            if matches!(this.state, State::Ended) {
+                return Poll::Ready(None);
+            }
+            if poll_answer(this.state, this.chunks, this.buffer, this.facade, context).is_ready() {
+                continue;
+            }
+            if this.ending.as_mut().poll(context).is_ready() {
+                write_error(this.buffer, &error::shutting_down());
+                *this.state = State::Ended;
+                continue;
+            }
+            if this.silence.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            let due = *this.last_write + this.facade.keepalive;
+            if due <= Instant::now() {
+                this.buffer.extend_from_slice(COMMENT);
+            }
+            this.silence
+                .as_mut()
+                .reset(next_check(due, this.facade.keepalive));
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Ended) && self.buffer.is_empty()
+    }
+}
+
+/// When to look again for silence.
+fn next_check(due: Instant, keepalive: Duration) -> Instant {
+    let now = Instant::now();
+    if due > now { due } else { now + keepalive }
+}
+
+/// Takes what the core sent next into the buffer; ready where something was taken, which may be nothing to write.
+fn poll_answer(
+    state: &mut State,
+    chunks: &mut ChunkWriter,
+    buffer: &mut BytesMut,
+    facade: &Facade,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    let failure = match state {
+        State::Calling(call) => match std::task::ready!(call.as_mut().poll(context)) {
+            Ok((first, stream)) => {
+                *state = State::Answering(Box::new(stream));
+                chunks.write(buffer, first);
+                return Poll::Ready(());
+            }
+            Err(error) => Some(error),
+        },
+        State::Answering(stream) => {
+            match std::task::ready!(Pin::new(stream.as_mut()).poll_next(context)) {
+                Some(Ok(response)) => {
+                    chunks.write(buffer, response);
+                    return Poll::Ready(());
+                }
+                Some(Err(status)) => Some(facade.core.failure(&status)),
+                None => None,
+            }
+        }
+        State::Ended => return Poll::Ready(()),
+    };
+    *state = State::Ended;
+    match failure {
+        Some(error) => write_error(buffer, &error),
+        None => ChunkWriter::write_done(buffer),
+    }
+    Poll::Ready(())
+}
+
+/// Writes the event that ends a stream without `[DONE]`.
+fn write_error(buffer: &mut BytesMut, failure: &ContractError) {
+    buffer.extend_from_slice(b"data: ");
+    error::write_object(buffer, failure);
+    buffer.extend_from_slice(b"\n\n");
+}

@@ -1,0 +1,14 @@
+//! The gateway's contract: real HTTP in front of a fake core.
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod access;
+mod chat;
+mod cors;
+mod errors;
+mod fake_core;
+mod gateway;
+mod hang_up;
+mod models;
+mod paths;
+mod stopping;
+mod streaming;
