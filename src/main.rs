@@ -1,1 +1,29 @@
-fn main() {}
+//! llm2api: one endpoint in OpenAI's format for many LLM services.
+//!
+//! The binary only wires: it reads the configuration, binds, starts gateway and core, waits, and drains.
+
+mod admin_key;
+mod cli;
+mod commands;
+mod config;
+mod file_limit;
+mod listeners;
+mod run;
+mod runtimes;
+mod shutdown;
+mod summary;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Whoever makes a TLS connection first must find a provider.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        eprintln!("llm2api: another TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    commands::run(cli::parse())
+}

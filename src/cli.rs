@@ -1,0 +1,159 @@
+//! The command line.
+
+use std::{path::PathBuf, process};
+
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    error::{Error, ErrorKind},
+};
+
+use crate::config;
+
+/// The exit code for a wrong command line or configuration: EX_USAGE of BSD's sysexits.h.
+pub(crate) const EXIT_USAGE: u8 = 64;
+
+/// One endpoint in OpenAI's format for many LLM services: balanced, retried, watched.
+///
+/// Without a command: serve.
+#[derive(Debug, Parser)]
+#[command(name = "llm2api", version, max_term_width = 120, after_long_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  UPSTREAM_URL=https://api.example.org/v1 UPSTREAM_API_KEY=sk-… llm2api
+  llm2api serve --config llm2api.toml
+  llm2api chat \"Why is the sky blue?\"
+
+`llm2api serve --help` lists the settings.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  UPSTREAM_URL=https://api.example.org/v1 UPSTREAM_API_KEY=sk-… llm2api serve
+  LISTEN=127.0.0.1:8080 llm2api serve --config llm2api.toml";
+
+/// What all commands take.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct GlobalOptions {
+    /// The TOML file with settings, upstreams and models; instead of CONFIG.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write JSON, for programs: the command's output, and the log lines of serve, core and gateway.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run gateway and core in this process.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve,
+    /// Run the core alone: gRPC at GRPC_LISTEN.
+    #[command(after_help = "\
+Example:
+  ADMIN_KEY=… UPSTREAM_URL=https://api.example.org/v1 llm2api core")]
+    Core,
+    /// Run the gateway alone: HTTP at LISTEN, with the cores of CORE_URL behind it.
+    #[command(after_help = "\
+Example:
+  CORE_URL=http://10.0.0.5:50051 CORE_KEY=… llm2api gateway")]
+    Gateway,
+    /// Ask a model of a running instance; the answer streams to the terminal.
+    ///
+    /// What is piped in is part of the message. The key is ADMIN_KEY, else the first of API_KEY, else that in DATA_DIR.
+    #[command(after_help = "\
+Examples:
+  llm2api chat Why is the sky blue?
+  llm2api chat --model qwen3 --system \"Answer in Chinese.\" \"Summarise this:\" < notes.txt
+  LLM2API_URL=http://10.0.0.5:50051 ADMIN_KEY=… llm2api chat --json hi")]
+    Chat(ChatOptions),
+    /// Tell whether the instance on this machine is alive: exit code 0 or 1.
+    #[command(after_help = "\
+Asks /healthz at LISTEN; where nothing listens there, grpc.health.v1 at GRPC_LISTEN.
+
+Example:
+  llm2api healthcheck --ready")]
+    Healthcheck(HealthcheckOptions),
+    /// Show the settings in effect and where each comes from, secrets masked.
+    #[command(after_help = "\
+Examples:
+  llm2api config
+  llm2api config --json --config llm2api.toml")]
+    Config(ConfigOptions),
+}
+
+/// What `chat` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ChatOptions {
+    /// The model to ask; without it, the first that the instance lists.
+    #[arg(long, short)]
+    pub(crate) model: Option<String>,
+    /// Instructions that come before the message.
+    #[arg(long, short)]
+    pub(crate) system: Option<String>,
+    /// The message; several words are joined.
+    #[arg(value_name = "MESSAGE")]
+    pub(crate) message: Vec<String>,
+}
+
+/// What `healthcheck` takes.
+#[derive(Debug, Args)]
+pub(crate) struct HealthcheckOptions {
+    /// Ask whether requests are accepted (/readyz), not only whether the process is alive.
+    #[arg(long)]
+    pub(crate) ready: bool,
+}
+
+/// What `config` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigOptions {
+    /// Print the settings' table of the documentation.
+    #[arg(long, hide = true)]
+    pub(crate) markdown: bool,
+}
+
+/// Reads the command line; ends the process where it is wrong or asks for help.
+pub(crate) fn parse() -> (Command, GlobalOptions) {
+    let command =
+        Cli::command().mut_subcommand("serve", |serve| serve.after_long_help(config::help_table()));
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Ok(cli) => (cli.command.unwrap_or(Command::Serve), cli.global),
+        Err(error) => end(&error),
+    }
+}
+
+fn end(error: &Error) -> ! {
+    // A reader that went away has seen enough.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => process::exit(0),
+        _ => process::exit(EXIT_USAGE.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_for_all_commands_may_stand_after_the_command() {
+        let cli =
+            Cli::try_parse_from(["llm2api", "config", "--json", "--config", "a.toml"]).unwrap();
+        assert!(cli.global.json);
+        assert_eq!(cli.global.config, Some(PathBuf::from("a.toml")));
+    }
+}

@@ -1,0 +1,86 @@
+//! What each command does.
+
+mod chat;
+mod config;
+mod healthcheck;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+
+use crate::{
+    cli::{Command, EXIT_USAGE, GlobalOptions},
+    config::{Configuration, LogFormat, Problem, Role, environment, markdown},
+    run, telemetry,
+};
+
+/// Runs a command to its end.
+pub(crate) fn run((command, global): (Command, GlobalOptions)) -> ExitCode {
+    if let Command::Config(options) = &command
+        && options.markdown
+    {
+        // A reader that went away has seen enough.
+        let _ = io::stdout().write_all(markdown().as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let configuration = match Configuration::load(&environment(), global.config.as_deref()) {
+        Ok(configuration) => configuration,
+        Err(problems) => return usage(&problems),
+    };
+    match command {
+        Command::Serve => serve(Role::Serve, &configuration, &global),
+        Command::Core => serve(Role::Core, &configuration, &global),
+        Command::Gateway => serve(Role::Gateway, &configuration, &global),
+        Command::Chat(options) => chat::run(&options, &configuration, global.json),
+        Command::Healthcheck(options) => healthcheck::run(&options, &configuration, global.json),
+        Command::Config(_) => config::run(&configuration, global.json),
+    }
+}
+
+/// Tells what is wrong, one line each.
+fn usage(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        eprintln!("llm2api: {problem}");
+    }
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Tells why a command failed, in one line.
+fn failure(error: &anyhow::Error) -> ExitCode {
+    eprintln!("llm2api: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// Runs a command's work, which needs no more than this thread.
+fn on_a_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("can't start the runtime")?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}
+
+fn serve(role: Role, configuration: &Configuration, global: &GlobalOptions) -> ExitCode {
+    let format = if global.json {
+        LogFormat::Json
+    } else {
+        configuration.settings.log_format
+    };
+    telemetry::start(&configuration.settings.log, format);
+    for warning in &configuration.warnings {
+        tracing::warn!("{warning}");
+    }
+    let plan = match run::Plan::new(role, configuration) {
+        Ok(plan) => plan,
+        Err(problems) => return usage(&problems),
+    };
+    match run::run(&plan, configuration, format) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure(&error),
+    }
+}

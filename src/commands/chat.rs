@@ -1,0 +1,214 @@
+//! `llm2api chat`: asks a model of a running instance, by gRPC.
+
+mod output;
+
+use std::{
+    io::{self, IsTerminal, Read},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use llm2api_proto::{
+    ContractError,
+    v1::{
+        ChatRequest, ListModelsRequest, Message, chat_service_client::ChatServiceClient,
+        model_service_client::ModelServiceClient,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::Interceptor,
+    transport::{Channel, Endpoint},
+};
+
+use self::output::Output;
+use super::{failure, on_a_runtime};
+use crate::{
+    admin_key,
+    cli::{ChatOptions, EXIT_USAGE},
+    config::{AdminKey, Configuration},
+};
+
+/// For how long the instance may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The exit code of a process that SIGINT ended, as shells have it.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// How the answer ended.
+enum End {
+    Complete,
+    /// By Ctrl-C.
+    Interrupted,
+}
+
+/// Asks, and writes the answer to standard output as it comes.
+pub(super) fn run(options: &ChatOptions, configuration: &Configuration, json: bool) -> ExitCode {
+    let message = match message(&options.message) {
+        Ok(Some(message)) => message,
+        Ok(None) => {
+            eprintln!("llm2api: nothing to ask: give a message, or pipe one in");
+            return ExitCode::from(EXIT_USAGE);
+        }
+        Err(error) => return failure(&error),
+    };
+    let asked = on_a_runtime(async {
+        tokio::select! {
+            result = chat(options, message, configuration, json) => result.map(|()| End::Complete),
+            // Dropping the call cancels it.
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.context("can't listen for Ctrl-C").map(|()| End::Interrupted)
+            }
+        }
+    });
+    match asked {
+        Ok(End::Complete) => ExitCode::SUCCESS,
+        Ok(End::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
+        // A reader that went away has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => failure(&error),
+    }
+}
+
+/// The words of the command line, and what is piped in after them.
+fn message(words: &[String]) -> anyhow::Result<Option<String>> {
+    let mut parts = Vec::new();
+    if !words.is_empty() {
+        parts.push(words.join(" "));
+    }
+    if !io::stdin().is_terminal() {
+        let mut piped = String::new();
+        io::stdin()
+            .read_to_string(&mut piped)
+            .context("can't read standard input")?;
+        let piped = piped.trim_end();
+        if !piped.is_empty() {
+            parts.push(piped.to_owned());
+        }
+    }
+    Ok((!parts.is_empty()).then(|| parts.join("\n\n")))
+}
+
+async fn chat(
+    options: &ChatOptions,
+    message: String,
+    configuration: &Configuration,
+    json: bool,
+) -> anyhow::Result<()> {
+    let bearer = Bearer::new(&key(configuration)?)?;
+    let channel = connect(configuration).await?;
+    let model = match &options.model {
+        Some(model) => model.clone(),
+        None => first_model(channel.clone(), bearer.clone()).await?,
+    };
+    let system = options.system.iter().map(|text| ("system", text.clone()));
+    let messages = system
+        .chain([("user", message)])
+        .map(|(role, content)| Message {
+            role: role.to_owned(),
+            content: Some(content),
+            ..Message::default()
+        })
+        .collect();
+    let request = ChatRequest {
+        model,
+        messages,
+        ..ChatRequest::default()
+    };
+    let mut answer = ChatServiceClient::with_interceptor(channel, bearer)
+        .max_decoding_message_size(usize::MAX)
+        .chat(request)
+        .await
+        .map_err(explain)?
+        .into_inner();
+    let mut output = Output::new(json);
+    while let Some(response) = answer.message().await.map_err(|status| {
+        // What has come stays readable beside the error.
+        output.break_line();
+        explain(status)
+    })? {
+        output.write(&response)?;
+    }
+    output.break_line();
+    Ok(())
+}
+
+async fn connect(configuration: &Configuration) -> anyhow::Result<Channel> {
+    let mut last_error = None;
+    for url in &configuration.settings.llm2api_url.0 {
+        let endpoint = Endpoint::from_shared(url.to_string())?.connect_timeout(CONNECT_TIMEOUT);
+        match endpoint.connect().await {
+            Ok(channel) => return Ok(channel),
+            Err(error) => {
+                let context = format!("no instance of llm2api answers at {url} (LLM2API_URL)");
+                last_error = Some(anyhow::Error::from(error).context(context));
+            }
+        }
+    }
+    Err(last_error.context("LLM2API_URL names no address")?)
+}
+
+/// The key for administration, which opens chats too.
+fn key(configuration: &Configuration) -> anyhow::Result<SecretString> {
+    match configuration.admin_key() {
+        AdminKey::Given(key) | AdminKey::FirstClientKey(key) => Ok(key),
+        AdminKey::InDataDir => admin_key::read(&configuration.settings.data_dir)
+            .context("no key: set ADMIN_KEY, API_KEY or DATA_DIR as for the running instance"),
+    }
+}
+
+async fn first_model(channel: Channel, bearer: Bearer) -> anyhow::Result<String> {
+    let models = ModelServiceClient::with_interceptor(channel, bearer)
+        .max_decoding_message_size(usize::MAX)
+        .list_models(ListModelsRequest::default())
+        .await
+        .map_err(explain)?;
+    match models.into_inner().models.into_iter().next() {
+        Some(model) => Ok(model.id),
+        None => bail!("the instance lists no models; name one by --model"),
+    }
+}
+
+/// What a status says to a person, with our reason for it.
+fn explain(status: Status) -> anyhow::Error {
+    match ContractError::from_status(&status) {
+        Some(error) => anyhow::Error::msg(format!(
+            "{} ({})",
+            error.message,
+            error.reason.as_info_reason().to_ascii_lowercase()
+        )),
+        None => status.into(),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Sends the key with each call.
+#[derive(Clone)]
+struct Bearer(MetadataValue<Ascii>);
+
+impl Bearer {
+    fn new(key: &SecretString) -> anyhow::Result<Self> {
+        let mut value: MetadataValue<Ascii> = format!("Bearer {}", key.expose_secret())
+            .parse()
+            .context("the key can't be sent in a header")?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}

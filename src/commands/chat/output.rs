@@ -1,0 +1,215 @@
+//! What `llm2api chat` writes.
+
+use std::io::{self, IsTerminal, StderrLock, StdoutLock, Write};
+
+use llm2api_proto::v1::{
+    ChatEvent, ChatResponse, ChoiceDelta, FinishReason, ToolCall, chat_event::Event,
+    tool_call::Call,
+};
+use serde_json::{Value, json};
+
+/// Dim text on terminals: what the model thinks is not its answer.
+const DIM: &str = "\u{1b}[2m";
+const RESET: &str = "\u{1b}[0m";
+
+/// Writes an answer's events: text to standard output, or all as lines of JSON.
+pub(super) struct Output<'a> {
+    json: bool,
+    text: StdoutLock<'a>,
+    /// Where reasoning is shown: on a terminal only.
+    reasoning: Option<StderrLock<'a>>,
+    is_reasoning: bool,
+    /// Whether the last character written ended a line.
+    at_line_start: bool,
+}
+
+impl Output<'_> {
+    /// Output of this process, as JSON or as text.
+    pub(super) fn new(json: bool) -> Self {
+        let shows_reasoning = !json && io::stdout().is_terminal() && io::stderr().is_terminal();
+        Self {
+            json,
+            text: io::stdout().lock(),
+            reasoning: shows_reasoning.then(|| io::stderr().lock()),
+            is_reasoning: false,
+            at_line_start: true,
+        }
+    }
+
+    /// Writes events that arrived together.
+    ///
+    /// # Errors
+    ///
+    /// What standard output refuses, a broken pipe included.
+    pub(super) fn write(&mut self, response: &ChatResponse) -> io::Result<()> {
+        for event in &response.events {
+            if self.json {
+                if let Some(value) = as_json(event) {
+                    writeln!(self.text, "{value}")?;
+                }
+            } else if let Some(Event::Delta(delta)) = &event.event {
+                self.write_delta(delta)?;
+            }
+        }
+        self.text.flush()
+    }
+
+    fn write_delta(&mut self, delta: &ChoiceDelta) -> io::Result<()> {
+        if let (Some(reasoning), Some(terminal)) = (&delta.reasoning_content, &mut self.reasoning) {
+            self.is_reasoning = true;
+            write!(terminal, "{DIM}{reasoning}{RESET}")?;
+            terminal.flush()?;
+        }
+        for text in [&delta.content, &delta.refusal].into_iter().flatten() {
+            if text.is_empty() {
+                continue;
+            }
+            if let Some(terminal) = &mut self.reasoning
+                && std::mem::take(&mut self.is_reasoning)
+            {
+                terminal.write_all(b"\n\n")?;
+            }
+            self.text.write_all(text.as_bytes())?;
+            self.at_line_start = text.ends_with('\n');
+        }
+        Ok(())
+    }
+
+    /// Ends the line that the text left open.
+    pub(super) fn break_line(&mut self) {
+        if !self.at_line_start {
+            self.at_line_start = true;
+            // The answer itself was written; that this can't be harms nothing.
+            let _ = self.text.write_all(b"\n").and_then(|()| self.text.flush());
+        }
+    }
+}
+
+/// An event as one line of JSON; `None` for one that holds nothing we name.
+fn as_json(event: &ChatEvent) -> Option<Value> {
+    Some(match event.event.as_ref()? {
+        Event::Start(start) => json!({
+            "type": "start",
+            "id": start.id,
+            "model": start.model,
+            "upstream": start.upstream,
+            "upstream_model": start.upstream_model,
+            "attempts": start.attempt_count,
+        }),
+        Event::Delta(delta) => {
+            let mut value = json!({ "type": "delta", "index": delta.index });
+            let texts = [
+                ("content", &delta.content),
+                ("reasoning_content", &delta.reasoning_content),
+                ("refusal", &delta.refusal),
+            ];
+            for (name, text) in texts {
+                if let Some(text) = text {
+                    value[name] = json!(text);
+                }
+            }
+            if !delta.tool_calls.is_empty() {
+                value["tool_calls"] = delta.tool_calls.iter().map(tool_call).collect();
+            }
+            value
+        }
+        Event::Finish(finish) => json!({
+            "type": "finish",
+            "index": finish.index,
+            "reason": finish_reason(finish.reason()),
+        }),
+        Event::Usage(usage) => json!({
+            "type": "usage",
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+            "estimated": usage.estimated,
+        }),
+    })
+}
+
+fn tool_call(call: &ToolCall) -> Value {
+    let (name, input) = match &call.call {
+        Some(Call::Function(function)) => (&function.name, &function.arguments),
+        Some(Call::Custom(custom)) => (&custom.name, &custom.input),
+        None => return json!({ "index": call.index, "id": call.id }),
+    };
+    json!({ "index": call.index, "id": call.id, "name": name, "arguments": input })
+}
+
+/// The reason as OpenAI's API writes it.
+fn finish_reason(reason: FinishReason) -> Option<&'static str> {
+    match reason {
+        FinishReason::Unspecified => None,
+        FinishReason::Stop => Some("stop"),
+        FinishReason::Length => Some("length"),
+        FinishReason::ToolCalls => Some("tool_calls"),
+        FinishReason::ContentFilter => Some("content_filter"),
+        FinishReason::FunctionCall => Some("function_call"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use llm2api_proto::v1::{ChoiceFinish, FunctionCall, Usage};
+
+    use super::*;
+
+    fn event(event: Event) -> ChatEvent {
+        ChatEvent {
+            event: Some(event),
+            ..ChatEvent::default()
+        }
+    }
+
+    #[test]
+    fn each_event_is_one_object() {
+        let events = [
+            event(Event::Delta(ChoiceDelta {
+                content: Some("好".to_owned()),
+                tool_calls: vec![ToolCall {
+                    id: "call_1".to_owned(),
+                    call: Some(Call::Function(FunctionCall {
+                        name: "f".to_owned(),
+                        arguments: "{".to_owned(),
+                        ..FunctionCall::default()
+                    })),
+                    ..ToolCall::default()
+                }],
+                ..ChoiceDelta::default()
+            })),
+            event(Event::Finish(ChoiceFinish {
+                reason: FinishReason::Length.into(),
+                ..ChoiceFinish::default()
+            })),
+            event(Event::Usage(Usage {
+                prompt_tokens: 1,
+                completion_tokens: 2,
+                total_tokens: 3,
+                ..Usage::default()
+            })),
+            ChatEvent::default(),
+        ];
+        let lines: Vec<_> = events.iter().map(as_json).collect();
+        assert_eq!(
+            lines,
+            [
+                Some(json!({
+                    "type": "delta",
+                    "index": 0,
+                    "content": "好",
+                    "tool_calls": [{"index": 0, "id": "call_1", "name": "f", "arguments": "{"}],
+                })),
+                Some(json!({"type": "finish", "index": 0, "reason": "length"})),
+                Some(json!({
+                    "type": "usage",
+                    "prompt_tokens": 1,
+                    "completion_tokens": 2,
+                    "total_tokens": 3,
+                    "estimated": false,
+                })),
+                None,
+            ]
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! What the parts of the process are told, made from the settings.
+
+use std::{num::NonZeroUsize, thread};
+
+use http::Uri;
+use llm2api_core::config::{
+    AccessConfig, ClientAccess, Clocks, Config as CoreConfig, EgressProxies,
+};
+use llm2api_gateway::config::Config as GatewayConfig;
+use secrecy::SecretString;
+use std::net::SocketAddr;
+
+use super::{ClientKeys, Configuration, GrpcListen, Problem};
+
+/// Which parts of llm2api a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Gateway and core.
+    Serve,
+    /// The core alone.
+    Core,
+    /// The gateway alone.
+    Gateway,
+}
+
+/// Where the key for administration comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum AdminKey {
+    /// `ADMIN_KEY`.
+    Given(SecretString),
+    /// The first of `API_KEY`.
+    FirstClientKey(SecretString),
+    /// The file `admin.key` in `DATA_DIR`, made where there is none.
+    InDataDir,
+}
+
+impl Configuration {
+    /// Where the key for administration comes from.
+    pub(crate) fn admin_key(&self) -> AdminKey {
+        if let Some(key) = &self.settings.admin_key {
+            return AdminKey::Given(key.clone());
+        }
+        match self.settings.api_key.as_ref().and_then(ClientKeys::first) {
+            Some(key) => AdminKey::FirstClientKey(key.clone()),
+            None => AdminKey::InDataDir,
+        }
+    }
+
+    /// What proves a gateway to its cores.
+    ///
+    /// # Errors
+    ///
+    /// Tells which settings may give it, where none does: a gateway has no `DATA_DIR`.
+    pub(crate) fn core_key(&self) -> Result<SecretString, Problem> {
+        if let Some(key) = &self.settings.core_key {
+            return Ok(key.clone());
+        }
+        match self.admin_key() {
+            AdminKey::Given(key) | AdminKey::FirstClientKey(key) => Ok(key),
+            AdminKey::InDataDir => Err(Problem::new(
+                "CORE_KEY",
+                "missing; a gateway needs what proves it to the core: CORE_KEY, or the core's ADMIN_KEY or API_KEY",
+            )),
+        }
+    }
+
+    /// The cores of a gateway in a process of its own, in order of preference.
+    ///
+    /// # Errors
+    ///
+    /// Where `CORE_URL` is missing or unfit.
+    pub(crate) fn core_uris(&self) -> Result<Vec<Uri>, Problem> {
+        let Some(urls) = &self.settings.core_url else {
+            return Err(Problem::new(
+                "CORE_URL",
+                "missing; a gateway needs the core's gRPC address, such as http://10.0.0.5:50051",
+            ));
+        };
+        urls.0
+            .iter()
+            .map(|url| {
+                url.as_str()
+                    .parse()
+                    .map_err(|error| Problem::new("CORE_URL", format!("{url}: {error}")))
+            })
+            .collect()
+    }
+
+    /// Where gRPC is served.
+    ///
+    /// # Errors
+    ///
+    /// Where a core alone is told to listen nowhere.
+    pub(crate) fn grpc_address(&self, role: Role) -> Result<Option<SocketAddr>, Problem> {
+        let default_ip = match role {
+            Role::Gateway => return Ok(None),
+            Role::Serve => [127, 0, 0, 1],
+            Role::Core => [0, 0, 0, 0],
+        };
+        match (self.settings.grpc_listen, role) {
+            (Some(GrpcListen::At(address)), _) => Ok(Some(address)),
+            (Some(GrpcListen::Off), Role::Core) => Err(Problem::new(
+                "GRPC_LISTEN",
+                "a core alone has nothing but gRPC; set an address",
+            )),
+            (Some(GrpcListen::Off), _) => Ok(None),
+            (None, _) => Ok(Some((default_ip, DEFAULT_GRPC_PORT).into())),
+        }
+    }
+
+    /// How many threads answer requests.
+    pub(crate) fn worker_count(&self) -> usize {
+        self.settings
+            .workers
+            .or_else(|| thread::available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get)
+    }
+
+    /// What the core is told.
+    pub(crate) fn core(&self, admin_key: SecretString, runtime_count: usize) -> CoreConfig {
+        let settings = &self.settings;
+        CoreConfig {
+            upstreams: self.upstreams.clone(),
+            models: self.models.clone(),
+            aliases: settings.model_aliases.0.clone(),
+            fallback_model: settings.fallback_model.clone().map(|model| model.0),
+            retry_attempts: settings.retry_attempts,
+            clocks: Clocks {
+                connect: settings.connect_timeout.0,
+                first_token: settings.first_token_timeout.0,
+                idle: settings.idle_timeout.0,
+                request: settings.request_timeout.0,
+            },
+            cooldown: settings.cooldown,
+            max_body_bytes: settings.max_body.0,
+            proxies: EgressProxies {
+                upstream: settings.upstream_proxy.clone().map(|proxy| proxy.0),
+                https: settings.https_proxy.clone().map(|proxy| proxy.0),
+                http: settings.http_proxy.clone().map(|proxy| proxy.0),
+                all: settings.all_proxy.clone().map(|proxy| proxy.0),
+                no_proxy: settings.no_proxy.clone().map(|hosts| hosts.0),
+            },
+            runtime_count,
+            access: AccessConfig {
+                clients: match &settings.api_key {
+                    None => ClientAccess::PrivateAddresses,
+                    Some(ClientKeys::Off) => ClientAccess::Open,
+                    Some(ClientKeys::Keys(keys)) => ClientAccess::Keys(keys.clone()),
+                },
+                admin_key,
+                core_key: settings.core_key.clone(),
+            },
+        }
+    }
+
+    /// What the gateway is told; the cores' addresses where they are other processes.
+    pub(crate) fn gateway(&self, core_uris: &[Uri]) -> GatewayConfig {
+        let settings = &self.settings;
+        GatewayConfig {
+            api_path: settings.api_path.0.clone(),
+            max_body_bytes: settings.max_body.0,
+            keepalive: settings.keepalive.0,
+            cors_origins: settings.cors_origins.0.clone(),
+            trusted_proxies: settings.trusted_proxies.0.clone(),
+            core_urls: core_uris.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// The port that gRPC's examples use.
+const DEFAULT_GRPC_PORT: u16 = 50051;

@@ -1,0 +1,178 @@
+//! The settings: each declared here and nowhere else.
+
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
+
+use llm2api_core::config::Cooldown;
+use secrecy::SecretString;
+
+use super::{
+    declaration::declare_settings,
+    value::{
+        Aliases, ApiPath, ByteSize, ClientKeys, GrpcListen, HttpUrl, HttpUrls, KindChoice,
+        LogFilter, LogFormat, ModelIds, ModelName, NoProxy, Origins, PeerNetworks,
+        PositiveDuration, ProxyUrl, RuntimeKind, UpstreamName,
+    },
+};
+
+declare_settings! {
+    /// All settings that a variable or the file's top level may give.
+    pub(crate) struct Settings, table SETTINGS {
+        /// HTTP address.
+        listen: SocketAddr = "LISTEN", "0.0.0.0:9999";
+        /// Changes only the port of `LISTEN`'s default, or of a `LISTEN` in the file.
+        port: Option<u16> = "PORT", "–";
+        /// gRPC address; `off` for none.
+        grpc_listen: Option<GrpcListen> = "GRPC_LISTEN", "`127.0.0.1:50051`; `0.0.0.0:50051` for `core`";
+        /// For `gateway`: the cores, in order of preference.
+        core_url: Option<HttpUrls> = "CORE_URL", "–";
+        /// What proves a `gateway` to the cores.
+        core_key: Option<SecretString> = "CORE_KEY", "`ADMIN_KEY`'s value";
+        /// What clients must send as bearer; several, comma-separated. Unset: open to loopback and private addresses with any key or none. `off`: open to all.
+        api_key: Option<ClientKeys> = "API_KEY", "–";
+        /// The key for administration; opens client endpoints too.
+        admin_key: Option<SecretString> = "ADMIN_KEY", "the first of `API_KEY` unless that is `off`; else made, kept in `DATA_DIR/admin.key`";
+        /// Secret prefix of one or more segments, under which everything but `/healthz` and `/readyz` lives.
+        api_path: ApiPath = "API_PATH", "–";
+        /// One upstream without a file; beside a file it comes first. May end in `/`, `/v1` or `/v1/chat/completions`.
+        upstream_url: Option<HttpUrl> = "UPSTREAM_URL", "–";
+        /// The protocol that it speaks.
+        upstream_kind: KindChoice = "UPSTREAM_KIND", "auto";
+        /// Its name, shown in `owned_by`; models may be asked for as `name/model`.
+        upstream_name: UpstreamName = "UPSTREAM_NAME", "default";
+        /// The key that lets us in there.
+        upstream_api_key: Option<SecretString> = "UPSTREAM_API_KEY", "–";
+        /// Other names for models.
+        model_aliases: Aliases = "MODEL_ALIASES", "–";
+        /// The model that answers instead when the asked one can't.
+        fallback_model: Option<ModelName> = "FALLBACK_MODEL", "–";
+        /// Proxy for `https:` upstreams. `https_proxy` is read too.
+        https_proxy: Option<ProxyUrl> = "HTTPS_PROXY", "–";
+        /// Proxy for `http:` upstreams. `http_proxy` is read too.
+        http_proxy: Option<ProxyUrl> = "HTTP_PROXY", "–";
+        /// Proxy for all upstreams that neither of these two is for. `all_proxy` is read too.
+        all_proxy: Option<ProxyUrl> = "ALL_PROXY", "–";
+        /// Hosts that are reached without these three. `no_proxy` is read too.
+        no_proxy: Option<NoProxy> = "NO_PROXY", "–";
+        /// Proxy for all upstreams, before all of these; an upstream's own wins.
+        upstream_proxy: Option<ProxyUrl> = "UPSTREAM_PROXY", "–";
+        /// Attempts a request, the first included.
+        retry_attempts: NonZeroU32 = "RETRY_ATTEMPTS", "3";
+        /// Until an attempt is connected.
+        connect_timeout: PositiveDuration = "CONNECT_TIMEOUT", "5s";
+        /// From an attempt's send to the first token.
+        first_token_timeout: PositiveDuration = "FIRST_TOKEN_TIMEOUT", "5m";
+        /// Silence after the first token.
+        idle_timeout: PositiveDuration = "IDLE_TIMEOUT", "60s";
+        /// A request whose answer is not streamed, in all. Streamed ones have no such bound.
+        request_timeout: PositiveDuration = "REQUEST_TIMEOUT", "590s";
+        /// For how long a credential is left alone after a rate limit that names no time.
+        cooldown: Duration = "COOLDOWN", "60s";
+        /// The largest body that a request may have.
+        max_body: ByteSize = "MAX_BODY", "32MiB";
+        /// Silence on a stream after which a comment is sent.
+        keepalive: PositiveDuration = "KEEPALIVE", "15s";
+        /// Origins whose pages may call the client endpoints.
+        cors_origins: Origins = "CORS_ORIGINS", "*";
+        /// Peers whose `X-Forwarded-For` is believed: its right-most entry outside them is the client.
+        trusted_proxies: PeerNetworks = "TRUSTED_PROXIES", "none";
+        /// After SIGTERM: for how long new requests are still served.
+        drain_delay: Duration = "DRAIN_DELAY", "5s";
+        /// After that: for how long running answers may go on.
+        drain_timeout: Duration = "DRAIN_TIMEOUT", "20s";
+        /// `per-core`, or `shared` (one work-stealing runtime).
+        runtime: RuntimeKind = "RUNTIME", "per-core";
+        /// How many threads answer requests.
+        workers: Option<NonZeroUsize> = "WORKERS", "the machine's cores";
+        /// The TOML file with settings, upstreams and models.
+        config: Option<PathBuf> = "CONFIG", "–";
+        /// For the command line only: the running instance.
+        llm2api_url: HttpUrls = "LLM2API_URL", "http://127.0.0.1:50051";
+        /// Where all state is kept.
+        data_dir: PathBuf = "DATA_DIR", "./data";
+        /// Which log lines go to standard error. Libraries' own stay at `warn` unless named: `info,hyper=debug`.
+        log: LogFilter = "LOG", "info";
+        /// `text`, or `json`.
+        log_format: LogFormat = "LOG_FORMAT", "text";
+    }
+}
+
+declare_settings! {
+    /// What an `[[upstreams]]` entry of the file may give.
+    pub(crate) struct UpstreamSettings, table UPSTREAM_SETTINGS {
+        /// The upstream's name, shown in `owned_by`; models may be asked for as `name/model`. Required.
+        name: Option<UpstreamName> = "NAME", "–";
+        /// The protocol that it speaks.
+        kind: KindChoice = "KIND", "auto";
+        /// Where it is. May end in `/`, `/v1` or `/v1/chat/completions`. Required.
+        url: Option<HttpUrl> = "URL", "–";
+        /// The key that lets us in.
+        api_key: Option<SecretString> = "API_KEY", "–";
+        /// The models that it has.
+        models: Option<ModelIds> = "MODELS", "those that it lists";
+        /// Other names for its models.
+        aliases: Aliases = "ALIASES", "–";
+        /// Lower comes first; equal ones share the load by weight.
+        priority: i32 = "PRIORITY", "0";
+        /// Its share among those of equal priority.
+        weight: u32 = "WEIGHT", "1";
+        /// What a rate limit that names no time does. `off`: nothing cools, the last answer is passed on unchanged.
+        cooldown: Option<Cooldown> = "COOLDOWN", "the setting `COOLDOWN`";
+        /// The proxy to reach it by, instead of the general ones.
+        proxy: Option<ProxyUrl> = "PROXY", "–";
+        /// Overrides the setting of the same name.
+        first_token_timeout: Option<PositiveDuration> = "FIRST_TOKEN_TIMEOUT", "the setting `FIRST_TOKEN_TIMEOUT`";
+        /// Overrides the setting of the same name.
+        idle_timeout: Option<PositiveDuration> = "IDLE_TIMEOUT", "the setting `IDLE_TIMEOUT`";
+    }
+}
+
+declare_settings! {
+    /// What a `[models.NAME]` table of the file may give.
+    pub(crate) struct ModelSettings, table MODEL_SETTINGS {
+        /// The models that answer under this name, each as `upstream/model`, in order of preference. Required.
+        targets: Option<ModelIds> = "TARGETS", "–";
+    }
+}
+
+/// Settings that later versions will use: known here, so that an environment written for them starts and says what it lacks.
+pub(crate) const LATER_SETTINGS: &[&str] = &[
+    "AUTH_CODE",
+    "AUTH_PUBLIC_KEY",
+    "AUTH_INTROSPECTION_URL",
+    "AUTH_INTROSPECTION_KEY",
+    "AUTH_CHECK_INTERVAL",
+    "AUTH_GRACE",
+    "COOKIES",
+    "COOKIE_CHECK_INTERVAL",
+    "COOKIE_CONCURRENCY",
+    "COOKIE_RPM",
+    "DATABASE_URL",
+    "LEASE_WAIT",
+    "LOCAL_MODEL",
+    "METRICS_KEY",
+    "SEARCH_BLOCK",
+    "SEARCH_FETCH",
+    "SEARCH_LANGUAGE",
+    "SEARCH_RESULTS",
+    "SEARCH_REWRITE",
+    "SEARCH_SKIP",
+    "SEARCH_TIMEOUT",
+    "SEARXNG_URL",
+    "SECRET_KEY",
+    "TLS_CERT",
+    "TLS_CLIENT_CA",
+    "TLS_KEY",
+    "TOOL_ALL_IN_ONE",
+];
+
+/// The setting whose variable has no second prefix.
+pub(crate) const OWN_PREFIX_SETTING: &str = "LLM2API_URL";
+
+/// Settings whose variables are customary in lower case too.
+pub(crate) const LOWER_CASE_SETTINGS: &[&str] =
+    &["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
