@@ -10,7 +10,7 @@ use llm2api_proto::{
     },
 };
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
     service::Routes,
     transport::server::{Server, TcpIncoming},
@@ -82,6 +82,8 @@ pub struct Stopping {
     pub refusing: CancellationToken,
     /// Running answers end with `SHUTTING_DOWN`.
     pub ending: CancellationToken,
+    /// Has a token of each chat, from its request to its answer's end: once new ones are refused, tells when none runs any more.
+    pub running: TaskTracker,
 }
 
 /// An upstream, as a start-up summary shows it.
@@ -137,6 +139,7 @@ impl Core {
         let chat_rpc = ChatRpc {
             chats,
             refusing: stopping.refusing.clone(),
+            running: stopping.running.clone(),
         };
         let mut routes = Routes::builder();
         routes

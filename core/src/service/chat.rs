@@ -1,12 +1,20 @@
 //! `ChatService`.
 
-use std::sync::Arc;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
+use futures_util::Stream;
 use llm2api_proto::{
     metadata::{CLIENT_ID, REQUEST_ID},
-    v1::{ChatRequest, chat_service_server::ChatService},
+    v1::{ChatRequest, ChatResponse, chat_service_server::ChatService},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tonic::{Request, Response, Status, async_trait, metadata::MetadataMap};
 
 use crate::chat::{AnswerStream, Chats, RequestContext, shutting_down};
@@ -17,13 +25,30 @@ pub(crate) struct ChatRpc {
     pub(crate) chats: Arc<Chats>,
     /// Cancelled when new chats are refused.
     pub(crate) refusing: CancellationToken,
+    /// Has a token of each chat.
+    pub(crate) running: TaskTracker,
+}
+
+/// An answer that is on its way; dropping it tells that it runs no more.
+pub(crate) struct RunningAnswer {
+    answer: AnswerStream,
+    _running: TaskTrackerToken,
+}
+
+impl Stream for RunningAnswer {
+    type Item = Result<ChatResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.answer).poll_next(context)
+    }
 }
 
 #[async_trait]
 impl ChatService for ChatRpc {
-    type ChatStream = AnswerStream;
+    type ChatStream = RunningAnswer;
 
-    async fn chat(&self, request: Request<ChatRequest>) -> Result<Response<AnswerStream>, Status> {
+    async fn chat(&self, request: Request<ChatRequest>) -> Result<Response<RunningAnswer>, Status> {
+        let running = self.running.token();
         if self.refusing.is_cancelled() {
             return Err(shutting_down().into());
         }
@@ -32,7 +57,10 @@ impl ChatService for ChatRpc {
             client_id: text(request.metadata(), CLIENT_ID),
         };
         let answer = self.chats.answer(request.into_inner(), context).await?;
-        Ok(Response::new(answer))
+        Ok(Response::new(RunningAnswer {
+            answer,
+            _running: running,
+        }))
     }
 }
 
