@@ -27,6 +27,17 @@ impl Stops {
         self.core.refusing.cancel();
     }
 
+    /// Whether nobody is being answered.
+    fn is_idle(&self) -> bool {
+        self.core.running.is_empty()
+    }
+
+    /// Waits until nobody is being answered.
+    async fn idle(&self) {
+        self.core.running.close();
+        self.core.running.wait().await;
+    }
+
     fn end(&self) {
         self.gateway.ending.cancel();
         self.core.ending.cancel();
@@ -101,7 +112,7 @@ impl StopSignals {
     }
 }
 
-/// Takes all steps; returns early when the servers have ended.
+/// Takes all steps; the longer ones are over as soon as nobody is being answered any more, and all are when the servers have ended.
 pub(crate) async fn stop(
     signal: StopSignal,
     stops: &Stops,
@@ -117,12 +128,18 @@ pub(crate) async fn stop(
             () = &mut servers_ended => return,
         }
     }
-    tracing::info!(timeout = ?times.timeout, "stopping: running answers may go on for a while");
     stops.refuse();
-    if timeout(times.timeout, &mut servers_ended).await.is_ok() {
-        return;
+    if !stops.is_idle() {
+        tracing::info!(timeout = ?times.timeout, "stopping: running answers may go on for a while");
     }
-    tracing::info!("stopping: running answers end");
+    tokio::select! {
+        idle = timeout(times.timeout, stops.idle()) => {
+            if idle.is_err() {
+                tracing::info!("stopping: running answers end");
+            }
+        }
+        () = &mut servers_ended => return,
+    }
     stops.end();
     if timeout(LAST_WORDS, servers_ended).await.is_err() {
         tracing::warn!("some connections did not end in time");
@@ -142,13 +159,20 @@ mod tests {
         timeout: Duration::from_secs(20),
     };
 
-    /// Stops, and tells at which second each step came, and when all was over.
+    /// Stops while one answer runs for this long, and tells at which second each step came, and when all was over.
     async fn steps(
         signal: StopSignal,
+        answer: Duration,
         servers_ended: impl Future<Output = ()>,
     ) -> [Option<u64>; 4] {
         let start = Instant::now();
         let stops = Stops::default();
+        let running = stops.core.running.token();
+        let answer = async move {
+            sleep(answer).await;
+            drop(running);
+            pending::<()>().await;
+        };
         let reached = |token: &tokio_util::sync::CancellationToken| {
             let token = token.clone();
             async move {
@@ -161,13 +185,14 @@ mod tests {
         let mut ending = Box::pin(reached(&stops.gateway.ending));
         let mut seconds = [None; 4];
         let stopped = stop(signal, &stops, TIMES, servers_ended);
-        tokio::pin!(stopped);
+        tokio::pin!(stopped, answer);
         loop {
             tokio::select! {
                 biased;
                 second = &mut draining, if seconds[0].is_none() => seconds[0] = Some(second),
                 second = &mut refusing, if seconds[1].is_none() => seconds[1] = Some(second),
                 second = &mut ending, if seconds[2].is_none() => seconds[2] = Some(second),
+                () = &mut answer => {}
                 () = &mut stopped => {
                     seconds[3] = Some(start.elapsed().as_secs());
                     return seconds;
@@ -176,10 +201,12 @@ mod tests {
         }
     }
 
+    const FOREVER: Duration = Duration::from_secs(3600);
+
     #[tokio::test(start_paused = true)]
     async fn sigterm_takes_every_step_while_answers_run() {
         assert_eq!(
-            steps(StopSignal::Terminate, pending()).await,
+            steps(StopSignal::Terminate, FOREVER, pending()).await,
             [Some(0), Some(5), Some(25), Some(27)]
         );
     }
@@ -187,15 +214,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn sigint_skips_the_delay() {
         assert_eq!(
-            steps(StopSignal::Interrupt, pending()).await,
+            steps(StopSignal::Interrupt, FOREVER, pending()).await,
             [Some(0), Some(0), Some(20), Some(22)]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_end_as_soon_as_nobody_is_being_answered() {
+        assert_eq!(
+            steps(StopSignal::Terminate, Duration::from_secs(8), pending()).await,
+            [Some(0), Some(5), Some(8), Some(10)]
+        );
+        assert_eq!(
+            steps(StopSignal::Terminate, Duration::ZERO, pending()).await,
+            [Some(0), Some(5), Some(5), Some(7)]
         );
     }
 
     #[tokio::test(start_paused = true)]
     async fn stopping_is_over_when_the_servers_have_ended() {
         assert_eq!(
-            steps(StopSignal::Terminate, sleep(Duration::from_secs(7))).await,
+            steps(
+                StopSignal::Terminate,
+                FOREVER,
+                sleep(Duration::from_secs(7))
+            )
+            .await,
             [Some(0), Some(5), None, Some(7)]
         );
     }
