@@ -27,6 +27,7 @@ use crate::{
     registry::{Entry, Registry},
     router::Names,
     service::{AccessRpc, Authorize, ChatRpc, ModelRpc},
+    upstream::AddressError,
 };
 
 /// The name under which `grpc.health.v1` tells whether all upstreams are well.
@@ -63,7 +64,7 @@ pub enum CoreError {
         name: String,
         /// What is wrong.
         #[source]
-        source: reqwest::Error,
+        source: AddressError,
     },
     /// The contract's own description is broken.
     #[error("reflection can't be served")]

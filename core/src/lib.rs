@@ -15,3 +15,4 @@ mod service;
 mod upstream;
 
 pub use self::core::{Core, CoreError, InProcessCore, Stopping, UpstreamOverview};
+pub use upstream::AddressError;

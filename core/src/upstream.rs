@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use tonic::async_trait;
 
 pub(crate) use failure::{Clock, Failure, FailureKind};
+pub use http_client::AddressError;
 
 use crate::config::{Config, UpstreamConfig, UpstreamKind};
 
@@ -100,7 +101,7 @@ pub(crate) struct ListedModel {
 pub(crate) fn connect(
     config: &UpstreamConfig,
     general: &Config,
-) -> Result<Box<dyn Upstream>, reqwest::Error> {
+) -> Result<Box<dyn Upstream>, AddressError> {
     match config.kind {
         UpstreamKind::OpenAi => Ok(Box::new(openai::OpenAi::new(config, general)?)),
     }

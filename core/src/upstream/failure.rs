@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 /// A failure at an upstream, or on the way to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// What it was: decides what happens to the credential, the upstream and the request.
     pub(crate) kind: FailureKind,
@@ -18,7 +18,7 @@ pub(crate) struct Failure {
 }
 
 /// An upstream's own error object.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UpstreamError {
     /// What it says.
     pub(crate) message: String,

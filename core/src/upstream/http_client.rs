@@ -1,1 +1,241 @@
 //! HTTP clients towards upstreams: one an upstream and runtime, so that no connection is shared between runtimes.
+
+mod connection_failure;
+mod egress;
+
+use std::{
+    net::IpAddr,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use reqwest::{Body, Client, redirect};
+use tokio_util::task::TaskTracker;
+use url::{Host, Url};
+
+use super::Failure;
+use crate::{
+    config::{Config, UpstreamConfig},
+    runtime,
+};
+
+/// How long a connection waits for its next request. Below the 5 s after which llama.cpp, uvicorn (vLLM, SGLang) and Node close
+/// one, so that hardly a request meets a connection that the upstream is closing.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long an answer whose end marker has come may take to end, for its connection to be used again.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes that may follow an end marker before it is cheaper to connect anew.
+const MAX_DRAIN_SIZE: usize = 64 * 1024;
+
+const USER_AGENT: &str = concat!("llm2api/", env!("CARGO_PKG_VERSION"));
+
+/// Why an upstream can't be reached as it is configured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressError {
+    /// The URL is none of HTTP.
+    #[error("its URL must begin with http:// or https:// and name a host")]
+    Url,
+    /// The proxy's URL is none of a proxy.
+    #[error("its proxy must be http://, https://, socks5:// or socks5h:// and a host")]
+    Proxy,
+    /// The HTTP client can't be made: there are no trusted certificates, for one.
+    #[error("no HTTP client can be made for it")]
+    Client(#[source] reqwest::Error),
+}
+
+/// The clients of one upstream.
+#[derive(Debug)]
+pub(super) struct HttpClients {
+    settings: Settings,
+    /// One for each runtime, made when it is first used there.
+    clients: Box<[OnceLock<Client>]>,
+    /// Answers that are read to their end after they are of interest.
+    drains: TaskTracker,
+}
+
+#[derive(Debug)]
+struct Settings {
+    /// `host:port`: how failures name the upstream.
+    address: Arc<str>,
+    connect_timeout: Duration,
+    proxy: Option<Url>,
+    uses_tls: bool,
+}
+
+impl HttpClients {
+    /// The clients for an upstream.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`], so that a wrong address is known at the start and not at the first request.
+    pub(super) fn new(config: &UpstreamConfig, general: &Config) -> Result<Self, AddressError> {
+        let url = &config.url;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(AddressError::Url);
+        }
+        let proxy = egress::proxy(config, &general.proxies)?;
+        let is_tls = |url: &Url| url.scheme() == "https";
+        let settings = Settings {
+            address: address(url).into(),
+            connect_timeout: general.clocks.connect,
+            uses_tls: is_tls(url) || proxy.as_ref().is_some_and(is_tls),
+            proxy,
+        };
+        let first = settings.build().map_err(AddressError::Client)?;
+        let clients: Box<[_]> = (0..general.runtime_count.max(1))
+            .map(|_| OnceLock::new())
+            .collect();
+        let _ = clients[0].set(first);
+        Ok(Self {
+            settings,
+            clients,
+            drains: TaskTracker::new(),
+        })
+    }
+
+    /// How failures name the upstream: `host:port`.
+    pub(super) fn address(&self) -> &Arc<str> {
+        &self.settings.address
+    }
+
+    /// Begins a request by this runtime's connections. A login in the URL becomes a header, unless the request sets one.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] where this runtime's client can't be made.
+    pub(super) fn request(
+        &self,
+        method: http::Method,
+        url: Url,
+    ) -> Result<reqwest::RequestBuilder, Failure> {
+        Ok(self.client()?.request(method, url))
+    }
+
+    /// Sends a request and returns when the answer's head is here.
+    ///
+    /// # Errors
+    ///
+    /// What became of the connection.
+    pub(super) async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<http::Response<Body>, Failure> {
+        request
+            .send()
+            .await
+            .map(http::Response::from)
+            .map_err(|error| self.failure(&error))
+    }
+
+    /// What an error of the connection means.
+    pub(super) fn failure(&self, error: &reqwest::Error) -> Failure {
+        connection_failure::failure(error, &self.settings.address, self.settings.proxy.is_some())
+    }
+
+    /// Lets the connection of an answer that is over be used again, without anybody waiting for it. A body that is dropped before
+    /// its last byte closes its connection, and that byte often comes a moment after the end marker.
+    pub(super) fn drain(&self, mut body: Body) {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        if body.is_end_stream()
+            || !matches!(
+                Pin::new(&mut body).poll_frame(&mut context),
+                Poll::Pending | Poll::Ready(Some(Ok(_)))
+            )
+        {
+            return;
+        }
+        // The tracker owns the task, and the deadline ends it: it outlives nothing that anybody waits for.
+        self.drains.spawn(async move {
+            let read = async {
+                let mut size = 0;
+                while let Some(Ok(frame)) = body.frame().await {
+                    size += frame.data_ref().map_or(0, Bytes::len);
+                    if size > MAX_DRAIN_SIZE {
+                        break;
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(DRAIN_TIMEOUT, read).await;
+        });
+    }
+
+    /// Waits until every answer that is being drained has ended.
+    #[cfg(test)]
+    pub(super) async fn drained(&self) {
+        self.drains.close();
+        self.drains.wait().await;
+        self.drains.reopen();
+    }
+
+    fn client(&self) -> Result<&Client, Failure> {
+        let slot = &self.clients[runtime::index().min(self.clients.len() - 1)];
+        if let Some(client) = slot.get() {
+            return Ok(client);
+        }
+        let client = self
+            .settings
+            .build()
+            .map_err(|error| self.failure(&error))?;
+        Ok(slot.get_or_init(|| client))
+    }
+}
+
+impl Settings {
+    fn build(&self) -> Result<Client, reqwest::Error> {
+        // reqwest takes the process's provider and panics where there is none. An error says that there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .http1_only()
+            .tcp_nodelay(true)
+            .connect_timeout(self.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            // Whether and where to try again is the attempt loop's to decide.
+            .retry(reqwest::retry::never())
+            // Neither the environment nor the system decides on proxies.
+            .no_proxy();
+        if let Some(proxy) = &self.proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.clone())?);
+        }
+        if !self.uses_tls {
+            // Spares the reading of the system's certificates, some hundred KiB a client.
+            builder = builder.tls_certs_only([]);
+        }
+        builder.build()
+    }
+}
+
+/// `host:port` of a URL, without its userinfo.
+fn address(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// Whether a URL leads to this machine itself.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

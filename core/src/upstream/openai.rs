@@ -3,13 +3,16 @@
 use llm2api_proto::v1::ChatRequest;
 use tonic::async_trait;
 
-use super::{Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream};
+use super::{
+    Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
+    http_client::AddressError,
+};
 use crate::config::{Config, UpstreamConfig};
 
 pub(super) struct OpenAi;
 
 impl OpenAi {
-    pub(super) fn new(_config: &UpstreamConfig, _general: &Config) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(_config: &UpstreamConfig, _general: &Config) -> Result<Self, AddressError> {
         Ok(Self)
     }
 }
