@@ -1,33 +1,180 @@
 //! The adapter for servers that speak OpenAI's chat completions.
+//!
+//! Whatever the client asked for, the upstream is asked for a stream: a long answer is then seen to be alive, and one that breaks off
+//! is known to. The wire format is the public API's; what other servers make of it is noted where it is read.
 
+mod answer;
+mod answer_failure;
+mod base_url;
+mod body;
+mod decoder;
+mod error_object;
+mod finish_reason;
+mod json_repair;
+mod json_value;
+mod logprobs;
+mod media_type;
+mod models;
+mod refusal;
+mod request;
+mod retry_after;
+mod scrub;
+mod sse;
+mod tool_calls;
+mod usage;
+mod wire;
+
+use std::{sync::Arc, time::Duration};
+
+use http::{
+    HeaderMap, HeaderValue, Method,
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE},
+};
 use llm2api_proto::v1::ChatRequest;
+use secrecy::ExposeSecret;
 use tonic::async_trait;
 
+use self::{answer::AnswerStream, base_url::Endpoints, body::read_bounded};
 use super::{
     Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
-    http_client::AddressError,
+    http_client::{AddressError, HttpClients},
 };
 use crate::config::{Config, UpstreamConfig};
 
-pub(super) struct OpenAi;
+/// Bytes that a list of models may have; the longest known is 1 MB.
+const MAX_MODELS_SIZE: usize = 8 * 1024 * 1024;
+
+/// How long a list of models may take in all.
+const MODELS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An upstream that speaks OpenAI's chat completions.
+pub(super) struct OpenAi {
+    clients: Arc<HttpClients>,
+    endpoints: Endpoints,
+    max_body_bytes: usize,
+}
 
 impl OpenAi {
-    pub(super) fn new(_config: &UpstreamConfig, _general: &Config) -> Result<Self, AddressError> {
-        Ok(Self)
+    /// The adapter for a configured upstream.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`].
+    pub(super) fn new(config: &UpstreamConfig, general: &Config) -> Result<Self, AddressError> {
+        Ok(Self {
+            clients: Arc::new(HttpClients::new(config, general)?),
+            endpoints: Endpoints::new(&config.url),
+            max_body_bytes: general.max_body_bytes,
+        })
+    }
+
+    async fn fetch_models(&self, credential: &Credential) -> Result<Vec<ListedModel>, Failure> {
+        let address = self.clients.address();
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        authorize(&mut headers, credential, address)?;
+        let request = self
+            .clients
+            .request(Method::GET, self.endpoints.models.clone())?
+            .headers(headers);
+        let response = self.clients.send(request).await?;
+        if !response.status().is_success() {
+            return Err(answer_failure::of_status(response, address, credential, "").await);
+        }
+        let body = read_bounded(response.into_body(), MAX_MODELS_SIZE, MODELS_TIMEOUT).await;
+        if let Some(body::Incomplete::Broken(error)) = body.incomplete {
+            return Err(self.clients.failure(&error));
+        }
+        models::read(&body.bytes).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Misconfigured,
+                format!("{address} did not answer with a list of models"),
+            )
+        })
     }
 }
 
 #[async_trait]
 impl Upstream for OpenAi {
     fn unsupported_field(&self, _request: &ChatRequest) -> Option<&'static str> {
+        // Nobody but the upstream knows what it lacks, and it says so.
         None
     }
 
-    async fn chat(&self, _call: ChatCall<'_>) -> Result<Answer, Failure> {
-        Err(Failure::new(FailureKind::Unavailable, "not built yet"))
+    async fn chat(&self, call: ChatCall<'_>) -> Result<Answer, Failure> {
+        let address = self.clients.address();
+        let body = request::encode(call.request, call.model)
+            .map_err(|error| Failure::new(FailureKind::Rejected, error.to_string()))?;
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("text/event-stream, application/json"),
+        );
+        // A compressed stream is held back until a block is full.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        authorize(&mut headers, call.credential, address)?;
+        let request = self
+            .clients
+            .request(Method::POST, self.endpoints.chat_completions.clone())?
+            .headers(headers)
+            .body(body);
+        let response = self.clients.send(request).await?;
+        if !response.status().is_success() {
+            let failure =
+                answer_failure::of_status(response, address, call.credential, call.model).await;
+            return Err(failure);
+        }
+        let (head, body) = response.into_parts();
+        let choice_count = usize::try_from(call.request.n.unwrap_or(1)).unwrap_or(1);
+        let answer = AnswerStream::new(
+            &self.clients,
+            call.credential,
+            &head.headers,
+            body,
+            choice_count,
+            self.max_body_bytes,
+        )?;
+        Ok(Box::pin(answer))
     }
 
-    async fn list_models(&self, _credential: &Credential) -> Result<Vec<ListedModel>, Failure> {
-        Err(Failure::new(FailureKind::Unavailable, "not built yet"))
+    async fn list_models(&self, credential: &Credential) -> Result<Vec<ListedModel>, Failure> {
+        tokio::time::timeout(MODELS_TIMEOUT, self.fetch_models(credential))
+            .await
+            .unwrap_or_else(|_| {
+                let address = self.clients.address();
+                Err(Failure::new(
+                    FailureKind::Unavailable,
+                    format!(
+                        "{address} did not list its models within {} s",
+                        MODELS_TIMEOUT.as_secs()
+                    ),
+                ))
+            })
     }
 }
+
+/// Puts what lets us in into a request's head.
+fn authorize(
+    headers: &mut HeaderMap,
+    credential: &Credential,
+    address: &str,
+) -> Result<(), Failure> {
+    let key = match credential {
+        Credential::Anonymous => return Ok(()),
+        Credential::ApiKey(key) => key,
+    };
+    let mut value =
+        HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).map_err(|_| {
+            Failure::new(
+                FailureKind::Unauthorized,
+                format!("the key for {address} has characters that no HTTP header can have"),
+            )
+        })?;
+    value.set_sensitive(true);
+    headers.insert(AUTHORIZATION, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

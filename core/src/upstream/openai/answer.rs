@@ -1,0 +1,296 @@
+//! An upstream's answer, from the bytes of its body to batches of events.
+
+use std::{
+    mem,
+    ops::ControlFlow,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use futures_util::Stream;
+use http::HeaderMap;
+use http_body::Body as _;
+use llm2api_proto::v1::ChatEvent;
+use reqwest::Body;
+
+use super::{
+    super::{Batch, Credential, Failure, FailureKind, http_client::HttpClients},
+    answer_failure,
+    decoder::{ChunkError, Decoder, NoChoice},
+    media_type::{MediaType, sniff},
+    sse::{Event, SseReader, TooLarge},
+};
+
+/// How OpenAI's streams say that they are complete; some upstreams write more behind it.
+const END_MARKER: &[u8] = b"[DONE]";
+
+/// Turns the body of a successful answer into batches; see [`super::super::Answer`] for what it keeps to.
+pub(super) struct AnswerStream {
+    clients: Arc<HttpClients>,
+    /// To be kept out of messages.
+    credential: Credential,
+    body: Body,
+    framing: Framing,
+    decoder: Decoder,
+    /// The most bytes that an event, or an answer which is no stream, may have.
+    limit: usize,
+    state: State,
+}
+
+/// How the events lie in the body.
+enum Framing {
+    /// Not known until the first bytes are here, which are kept.
+    Unknown(Vec<u8>),
+    Events(SseReader),
+    /// One JSON document, as far as it has come: the upstream doesn't stream.
+    Whole(Vec<u8>),
+}
+
+enum State {
+    Reading,
+    /// Fails once the events before it are handed out.
+    Failing(Failure),
+    Over,
+}
+
+/// What reading on came to.
+enum Outcome {
+    /// More is to come.
+    Open,
+    /// The end marker came.
+    EndMarker,
+    Failed(ChunkError),
+}
+
+impl AnswerStream {
+    /// The answer in a body whose head said success; `choice_count` were asked for.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] where the head says that it is no answer.
+    pub(super) fn new(
+        clients: &Arc<HttpClients>,
+        credential: &Credential,
+        headers: &HeaderMap,
+        body: Body,
+        choice_count: usize,
+        limit: usize,
+    ) -> Result<Self, Failure> {
+        let framing = match MediaType::of(headers) {
+            MediaType::EventStream => Framing::Events(SseReader::new(limit)),
+            MediaType::Html => return Err(answer_failure::html(clients.address())),
+            MediaType::Json | MediaType::Other => Framing::Unknown(Vec::new()),
+        };
+        Ok(Self {
+            clients: Arc::clone(clients),
+            credential: credential.clone(),
+            body,
+            framing,
+            decoder: Decoder::new(choice_count),
+            limit,
+            state: State::Reading,
+        })
+    }
+
+    /// Takes the next piece of the body.
+    fn read(&mut self, piece: &[u8]) -> Batch {
+        match &mut self.framing {
+            Framing::Events(_) => self.read_events(piece),
+            Framing::Whole(text) | Framing::Unknown(text)
+                if text.len() + piece.len() > self.limit =>
+            {
+                self.fail(answer_failure::too_large(
+                    self.clients.address(),
+                    self.limit,
+                ));
+                Batch::default()
+            }
+            Framing::Whole(text) => {
+                text.extend_from_slice(piece);
+                Batch::default()
+            }
+            Framing::Unknown(text) => {
+                text.extend_from_slice(piece);
+                let text = mem::take(text);
+                match sniff(&text) {
+                    None => self.framing = Framing::Unknown(text),
+                    Some(MediaType::Html) => {
+                        self.fail(answer_failure::html(self.clients.address()));
+                    }
+                    Some(MediaType::Json) => self.framing = Framing::Whole(text),
+                    Some(MediaType::EventStream | MediaType::Other) => {
+                        self.framing = Framing::Events(SseReader::new(self.limit));
+                        return self.read_events(&text);
+                    }
+                }
+                Batch::default()
+            }
+        }
+    }
+
+    fn read_events(&mut self, piece: &[u8]) -> Batch {
+        let Framing::Events(reader) = &mut self.framing else {
+            return Batch::default();
+        };
+        let mut events = Vec::new();
+        let mut outcome = Outcome::Open;
+        let read = reader.read(piece, |event| {
+            outcome = take_event(&mut self.decoder, event, &mut events);
+            match outcome {
+                Outcome::Open => ControlFlow::Continue(()),
+                Outcome::EndMarker | Outcome::Failed(_) => ControlFlow::Break(()),
+            }
+        });
+        let size_bytes = reader.take_complete_size();
+        match (read, outcome) {
+            (Err(TooLarge), _) => {
+                self.fail(answer_failure::too_large(
+                    self.clients.address(),
+                    self.limit,
+                ));
+            }
+            (Ok(_), Outcome::Open) => {}
+            (Ok(_), Outcome::EndMarker) => {
+                let body = mem::take(&mut self.body);
+                self.clients.drain(body);
+                self.complete(&mut events);
+            }
+            (Ok(_), Outcome::Failed(error)) => self.fail_with(error),
+        }
+        Batch { events, size_bytes }
+    }
+
+    /// Takes the body's end. `broken` tells how, where it was not an orderly one.
+    fn end(&mut self, broken: Option<Failure>) -> Batch {
+        let mut batch = Batch::default();
+        if broken.is_none() {
+            match &mut self.framing {
+                Framing::Events(_) => batch = self.end_events(),
+                Framing::Whole(text) => {
+                    let text = mem::take(text);
+                    return self.end_whole(&text);
+                }
+                Framing::Unknown(_) => {}
+            }
+        }
+        if matches!(self.state, State::Reading) {
+            if self.decoder.is_complete() {
+                self.complete(&mut batch.events);
+            } else {
+                let cut_off = || answer_failure::cut_off(self.clients.address());
+                self.fail(broken.unwrap_or_else(cut_off));
+            }
+        }
+        batch
+    }
+
+    /// Reads an event that the end of the stream completes, if there is one. One that is not understood was cut off.
+    fn end_events(&mut self) -> Batch {
+        let Framing::Events(reader) = &mut self.framing else {
+            return Batch::default();
+        };
+        let mut events = Vec::new();
+        let mut outcome = Outcome::Open;
+        let _ = reader.finish(|event| {
+            outcome = take_event(&mut self.decoder, event, &mut events);
+            ControlFlow::Break(())
+        });
+        let size_bytes = reader.take_complete_size();
+        match outcome {
+            Outcome::Open | Outcome::Failed(ChunkError::NotUnderstood) => {}
+            Outcome::EndMarker => self.complete(&mut events),
+            Outcome::Failed(error) => self.fail_with(error),
+        }
+        Batch { events, size_bytes }
+    }
+
+    fn end_whole(&mut self, text: &[u8]) -> Batch {
+        let mut events = Vec::new();
+        let decoded = match self.decoder.decode(text, &mut events) {
+            Ok(()) if self.decoder.has_choice() => Ok(()),
+            // Some put an error into a document of its own shape.
+            Ok(()) | Err(ChunkError::NotUnderstood) => Err(ChunkError::Upstream(
+                String::from_utf8_lossy(text).into_owned(),
+            )),
+            Err(error) => Err(error),
+        };
+        match decoded {
+            Ok(()) => self.complete(&mut events),
+            Err(error) => self.fail_with(error),
+        }
+        Batch {
+            events,
+            size_bytes: text.len(),
+        }
+    }
+
+    fn complete(&mut self, events: &mut Vec<ChatEvent>) {
+        match self.decoder.finish(events) {
+            Ok(()) => self.state = State::Over,
+            Err(NoChoice) => self.fail(Failure::new(
+                FailureKind::Unavailable,
+                format!("{} sent an answer without a choice", self.clients.address()),
+            )),
+        }
+    }
+
+    fn fail_with(&mut self, error: ChunkError) {
+        self.fail(answer_failure::of_chunk(
+            error,
+            self.clients.address(),
+            &self.credential,
+        ));
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.state = State::Failing(failure);
+    }
+}
+
+fn take_event(decoder: &mut Decoder, event: Event<'_>, events: &mut Vec<ChatEvent>) -> Outcome {
+    let data = event.data.trim_ascii();
+    if data.starts_with(END_MARKER) {
+        return Outcome::EndMarker;
+    }
+    if data.is_empty() {
+        return Outcome::Open;
+    }
+    if event.is_error {
+        return Outcome::Failed(ChunkError::Upstream(
+            String::from_utf8_lossy(data).into_owned(),
+        ));
+    }
+    match decoder.decode(data, events) {
+        Ok(()) => Outcome::Open,
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+impl Stream for AnswerStream {
+    type Item = Result<Batch, Failure>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            match mem::replace(&mut this.state, State::Over) {
+                State::Over => return Poll::Ready(None),
+                State::Failing(failure) => return Poll::Ready(Some(Err(failure))),
+                State::Reading => this.state = State::Reading,
+            }
+            let batch = match ready!(Pin::new(&mut this.body).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(piece) => this.read(&piece),
+                    // Trailers say nothing that we'd know.
+                    Err(_) => continue,
+                },
+                Some(Err(error)) => {
+                    let failure = this.clients.failure(&error);
+                    this.end(Some(failure))
+                }
+                None => this.end(None),
+            };
+            return Poll::Ready(Some(Ok(batch)));
+        }
+    }
+}

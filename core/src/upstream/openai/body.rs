@@ -1,0 +1,44 @@
+//! Reads a small body whole, within bounds.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use reqwest::Body;
+
+/// What was read.
+pub(super) struct Bounded {
+    pub(super) bytes: Vec<u8>,
+    /// Why that is not all.
+    pub(super) incomplete: Option<Incomplete>,
+}
+
+/// Why a body was not read to its end.
+pub(super) enum Incomplete {
+    TooLarge,
+    TimedOut,
+    Broken(reqwest::Error),
+}
+
+/// Reads a body until it ends, is larger than `limit`, breaks, or the time is up.
+pub(super) async fn read_bounded(mut body: Body, limit: usize, time: Duration) -> Bounded {
+    let mut bytes = Vec::new();
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(Incomplete::Broken)?.into_data() else {
+                continue;
+            };
+            let room = limit - bytes.len();
+            if piece.len() > room {
+                bytes.extend_from_slice(&piece[..room]);
+                return Err(Incomplete::TooLarge);
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(())
+    };
+    let incomplete = match tokio::time::timeout(time, read).await {
+        Ok(read) => read.err(),
+        Err(_) => Some(Incomplete::TimedOut),
+    };
+    Bounded { bytes, incomplete }
+}

@@ -1,0 +1,594 @@
+//! The adapter against a server that says exactly what a test wants, over TCP.
+
+mod server;
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use futures_util::StreamExt;
+use llm2api_proto::v1::{
+    ChatEvent, ChatRequest, ChatStart, ChoiceDelta, ChoiceFinish, FinishReason, Message, RawField,
+    Usage, chat_event::Event,
+};
+use prost_types::Timestamp;
+use url::Url;
+
+use self::server::{Ending, Server};
+use super::{
+    super::{
+        ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
+        failure::{Clock, UpstreamError},
+    },
+    OpenAi,
+};
+use crate::config::{
+    AccessConfig, ClientAccess, Clocks, Config, EgressProxies, UpstreamConfig, UpstreamKind,
+};
+
+/// An answer as OpenAI streams it.
+const STREAM: &str = concat!(
+    r#"data: {"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","system_fingerprint":"fp","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"obfuscation":"xy"}"#,
+    "\n\n",
+    r#"data: {"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","system_fingerprint":"fp","choices":[{"index":0,"delta":{"content":"好🙂"},"finish_reason":null}]}"#,
+    "\n\n",
+    r#"data: {"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","system_fingerprint":"fp","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+    "\n\n",
+    r#"data: {"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","system_fingerprint":"fp","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#,
+    "\n\ndata: [DONE]\n\n",
+);
+
+const JSON: &str = r#"{"id":"c1","object":"chat.completion","created":7,"model":"m-1","system_fingerprint":"fp","choices":[{"index":0,"message":{"role":"assistant","content":"好🙂"},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}"#;
+
+fn events_of_stream() -> Vec<ChatEvent> {
+    let delta = |role: &str, content: Option<&str>| {
+        Event::Delta(ChoiceDelta {
+            role: role.to_owned(),
+            content: content.map(str::to_owned),
+            ..ChoiceDelta::default()
+        })
+    };
+    events([
+        start(),
+        delta("assistant", None),
+        delta("", Some("好🙂")),
+        finish(FinishReason::Stop),
+        cost(),
+    ])
+}
+
+fn events_of_json() -> Vec<ChatEvent> {
+    let delta = Event::Delta(ChoiceDelta {
+        role: "assistant".to_owned(),
+        content: Some("好🙂".to_owned()),
+        ..ChoiceDelta::default()
+    });
+    events([start(), delta, finish(FinishReason::Stop), cost()])
+}
+
+fn start() -> Event {
+    Event::Start(ChatStart {
+        id: "c1".to_owned(),
+        create_time: Some(Timestamp {
+            seconds: 7,
+            nanos: 0,
+        }),
+        upstream_model: "m-1".to_owned(),
+        system_fingerprint: "fp".to_owned(),
+        ..ChatStart::default()
+    })
+}
+
+fn finish(reason: FinishReason) -> Event {
+    Event::Finish(ChoiceFinish {
+        reason: reason.into(),
+        ..ChoiceFinish::default()
+    })
+}
+
+fn cost() -> Event {
+    Event::Usage(Usage {
+        prompt_tokens: 3,
+        completion_tokens: 2,
+        total_tokens: 5,
+        ..Usage::default()
+    })
+}
+
+fn events(events: impl IntoIterator<Item = Event>) -> Vec<ChatEvent> {
+    events
+        .into_iter()
+        .map(|event| ChatEvent {
+            event: Some(event),
+            extra_fields: Vec::new(),
+        })
+        .collect()
+}
+
+fn config() -> Config {
+    Config {
+        upstreams: Vec::new(),
+        models: BTreeMap::new(),
+        aliases: BTreeMap::new(),
+        fallback_model: None,
+        retry_attempts: NonZeroU32::MIN,
+        clocks: Clocks {
+            connect: Duration::from_secs(5),
+            first_token: Duration::from_secs(5),
+            idle: Duration::from_secs(5),
+            request: Duration::from_secs(5),
+        },
+        cooldown: Duration::from_secs(60),
+        max_body_bytes: 1 << 20,
+        proxies: EgressProxies::default(),
+        runtime_count: 1,
+        access: AccessConfig {
+            clients: ClientAccess::Open,
+            admin_key: "admin".to_owned().into(),
+            core_key: None,
+        },
+    }
+}
+
+fn upstream_at(url: &str) -> UpstreamConfig {
+    UpstreamConfig {
+        name: "up".to_owned(),
+        kind: UpstreamKind::OpenAi,
+        url: Url::parse(url).expect("valid"),
+        api_key: None,
+        models: None,
+        aliases: BTreeMap::new(),
+        priority: 0,
+        weight: 1,
+        cooldown: None,
+        proxy: None,
+        first_token_timeout: None,
+        idle_timeout: None,
+    }
+}
+
+fn adapter(url: &str) -> OpenAi {
+    OpenAi::new(&upstream_at(url), &config()).expect("a good address")
+}
+
+fn question() -> ChatRequest {
+    ChatRequest {
+        model: "asked".to_owned(),
+        messages: vec![Message {
+            role: "user".to_owned(),
+            content: Some("hi".to_owned()),
+            ..Message::default()
+        }],
+        ..ChatRequest::default()
+    }
+}
+
+fn key() -> Credential {
+    Credential::ApiKey("sk-secret-0123456789".to_owned().into())
+}
+
+/// Chats, and returns the events that came and the failure after them, if there is one.
+async fn chat(adapter: &OpenAi) -> (Vec<ChatEvent>, Option<Failure>) {
+    let request = question();
+    let credential = key();
+    let call = ChatCall {
+        request: &request,
+        model: "m-1",
+        credential: &credential,
+    };
+    let mut answer = match adapter.chat(call).await {
+        Ok(answer) => answer,
+        Err(failure) => return (Vec::new(), Some(failure)),
+    };
+    let mut events = Vec::new();
+    while let Some(batch) = answer.next().await {
+        match batch {
+            Ok(batch) => events.extend(batch.events),
+            Err(failure) => {
+                assert!(answer.next().await.is_none(), "nothing follows a failure");
+                return (events, Some(failure));
+            }
+        }
+    }
+    (events, None)
+}
+
+async fn chat_with(answer: &[u8], ending: Ending) -> (Vec<ChatEvent>, Option<Failure>, String) {
+    let server = Server::start(vec![(answer.to_vec(), ending)]).await;
+    let (events, failure) = chat(&adapter(&server.url())).await;
+    (events, failure, server.address())
+}
+
+fn with_head(content_type: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\nconnection: close\r\n\r\n{body}")
+        .into_bytes()
+}
+
+fn failed(kind: FailureKind, message: String) -> Failure {
+    Failure::new(kind, message)
+}
+
+#[tokio::test]
+async fn a_chat_is_sent_as_json_and_its_stream_arrives_as_events() {
+    let answer = with_head("text/event-stream; charset=utf-8", STREAM);
+    let mut server = Server::start(vec![(answer, Ending::Close)]).await;
+    let (events, failure) = chat(&adapter(&server.url())).await;
+    assert_eq!(failure, None);
+    assert_eq!(events, events_of_stream());
+
+    let request = server.request().await;
+    let (head, body) = request.split_once("\r\n\r\n").expect("a head and a body");
+    let mut lines: Vec<&str> = head.split("\r\n").collect();
+    lines.sort_unstable();
+    let host = format!("host: {}", server.address());
+    let length = format!("content-length: {}", body.len());
+    let agent = concat!("user-agent: llm2api/", env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        lines,
+        [
+            "POST /v1/chat/completions HTTP/1.1",
+            "accept-encoding: identity",
+            "accept: text/event-stream, application/json",
+            "authorization: Bearer sk-secret-0123456789",
+            &length,
+            "content-type: application/json",
+            &host,
+            agent,
+        ]
+    );
+    assert_eq!(
+        body,
+        r#"{"model":"m-1","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}"#
+    );
+}
+
+#[tokio::test]
+async fn answers_arrive_whatever_their_head_says_and_however_they_are_framed() {
+    let ends_without_marker = STREAM.replace("\n\ndata: [DONE]\n\n", "");
+    let table = [
+        ("text/event-stream", STREAM, events_of_stream()),
+        ("application/json", STREAM, events_of_stream()),
+        ("text/plain", STREAM, events_of_stream()),
+        (
+            "text/event-stream",
+            &*ends_without_marker,
+            events_of_stream(),
+        ),
+        ("application/json", JSON, events_of_json()),
+        ("text/plain", JSON, events_of_json()),
+    ];
+    for (content_type, body, expected) in table {
+        let answer = with_head(content_type, body);
+        let (events, failure, _) = chat_with(&answer, Ending::Close).await;
+        assert_eq!(failure, None, "{content_type}: {body}");
+        assert_eq!(events, expected, "{content_type}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_though_its_last_byte_comes_after_the_end_marker() {
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = format!("{head}{:x}\r\n{STREAM}\r\n", STREAM.len()).into_bytes();
+    let mut server = Server::start(vec![
+        (answer.clone(), Ending::Later(b"0\r\n\r\n".to_vec())),
+        (answer, Ending::Close),
+    ])
+    .await;
+    let adapter = adapter(&server.url());
+    assert_eq!(chat(&adapter).await, (events_of_stream(), None));
+    server.go_on().await;
+    server.request().await;
+    // The connection is back once the drained body has seen its end.
+    adapter.clients.drained().await;
+    assert_eq!(chat(&adapter).await, (events_of_stream(), None));
+    server.request().await;
+    assert_eq!(server.connection_count(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_in_the_middle_fails_after_its_events() {
+    let half = STREAM.split_inclusive("\n\n").take(2).collect::<String>();
+    let answer = with_head("text/event-stream", &half);
+    let before = events_of_stream()[..3].to_vec();
+
+    let (events, failure, address) = chat_with(&answer, Ending::Close).await;
+    assert_eq!(events, before);
+    let expected = format!("the stream of {address} ended before the answer was complete");
+    assert_eq!(
+        failure,
+        Some(failed(FailureKind::Unavailable, expected.clone()))
+    );
+
+    // Cut inside of an event.
+    let mut cut = answer.clone();
+    cut.extend_from_slice(b"data: {\"id\":\"c1\",\"choi");
+    let (events, failure, address) = chat_with(&cut, Ending::Close).await;
+    assert_eq!(events, before);
+    let expected = format!("the stream of {address} ended before the answer was complete");
+    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
+
+    let (events, failure, address) = chat_with(&answer, Ending::Reset).await;
+    assert_eq!(events, before);
+    let expected = format!("the connection to {address} broke: connection reset");
+    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
+}
+
+#[tokio::test]
+async fn a_reset_after_the_last_finish_harms_nobody() {
+    let body: String = STREAM.split_inclusive("\n\n").take(4).collect();
+    let answer = with_head("text/event-stream", &body);
+    let (events, failure, _) = chat_with(&answer, Ending::Reset).await;
+    assert_eq!((events, failure), (events_of_stream(), None));
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_there_is_unavailable() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    let (events, failure) = chat(&adapter(&format!("http://{address}"))).await;
+    assert_eq!(events, []);
+    let expected = format!("{address} can't be reached: connection refused");
+    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
+
+    let (_, failure, address) = chat_with(b"", Ending::Close).await;
+    let failure = failure.expect("no answer");
+    assert_eq!(failure.kind, FailureKind::Unavailable);
+    let expected = format!("the connection to {address} broke: ");
+    assert!(failure.message.starts_with(&expected), "{failure}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_take_connections_misses_the_connect_clock() {
+    // A listener whose queue is full: what connects to it is not answered.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket
+        .bind("127.0.0.1:0".parse().expect("valid"))
+        .expect("a free port");
+    let listener = socket.listen(0).expect("bound");
+    let address = listener.local_addr().expect("bound");
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let connect = tokio::net::TcpStream::connect(address);
+        match tokio::time::timeout(Duration::from_millis(200), connect).await {
+            Ok(stream) => waiting.push(stream.expect("connected")),
+            Err(_) => break,
+        }
+    }
+    let mut general = config();
+    general.clocks.connect = Duration::from_millis(100);
+    let adapter = OpenAi::new(&upstream_at(&format!("http://{address}")), &general).expect("good");
+    let (_, failure) = chat(&adapter).await;
+    assert_eq!(
+        failure,
+        Some(failed(
+            FailureKind::Clock(Clock::Connect),
+            format!("{address} was not reached in time")
+        ))
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_answer_fails_with_what_it_is() {
+    let half = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#;
+    let table = [
+        (
+            "text/html",
+            "<html>",
+            FailureKind::Misconfigured,
+            "ADDRESS answered with a web page (200 OK); the upstream's url should be that of an OpenAI-compatible API",
+        ),
+        (
+            "text/plain",
+            "\n<!DOCTYPE html>",
+            FailureKind::Misconfigured,
+            "ADDRESS answered with a web page (200 OK); the upstream's url should be that of an OpenAI-compatible API",
+        ),
+        (
+            "text/event-stream",
+            "",
+            FailureKind::Unavailable,
+            "the stream of ADDRESS ended before the answer was complete",
+        ),
+        (
+            "application/json",
+            "",
+            FailureKind::Unavailable,
+            "the stream of ADDRESS ended before the answer was complete",
+        ),
+        (
+            "text/event-stream",
+            "data: [DONE]\n\n",
+            FailureKind::Unavailable,
+            "ADDRESS sent an answer without a choice",
+        ),
+        (
+            "text/event-stream",
+            "data: garbage\n\n",
+            FailureKind::Unavailable,
+            "ADDRESS sent what is no part of a chat completion",
+        ),
+        (
+            "application/x-ndjson",
+            &format!("{half}\n{half}\n"),
+            FailureKind::Unavailable,
+            "ADDRESS sent what is no chat completion",
+        ),
+        (
+            "application/json",
+            "{}",
+            FailureKind::Unavailable,
+            "ADDRESS sent what is no chat completion",
+        ),
+    ];
+    for (content_type, body, kind, message) in table {
+        let answer = with_head(content_type, body);
+        let (events, failure, address) = chat_with(&answer, Ending::Close).await;
+        assert_eq!(events, [], "{body}");
+        let failure = failure.expect(body);
+        assert_eq!(failure.kind, kind, "{body}");
+        assert_eq!(failure.message, message.replace("ADDRESS", &address));
+    }
+}
+
+#[tokio::test]
+async fn an_event_larger_than_the_limit_fails() {
+    let body = format!("data: {}", "x".repeat(2 << 20));
+    let answer = with_head("text/event-stream", &body);
+    let (events, failure, address) = chat_with(&answer, Ending::Close).await;
+    assert_eq!(events, []);
+    let expected = format!("{address} sent an event of more than 1048576 bytes");
+    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
+}
+
+#[tokio::test]
+async fn an_error_in_a_stream_fails_with_what_it_says() {
+    let body = r#"data: {"error":{"message":"Rate limit for sk-secret-0123456789","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
+    let answer = with_head("text/event-stream", body);
+    let (events, failure, address) = chat_with(&answer, Ending::Close).await;
+    assert_eq!(events, []);
+    assert_eq!(
+        failure,
+        Some(Failure {
+            kind: FailureKind::RateLimited,
+            message: format!("{address} sent an error in place of an answer"),
+            retry_after: None,
+            status: Some(429),
+            upstream_error: Some(UpstreamError {
+                message: "Rate limit for [redacted]".to_owned(),
+                error_type: Some("requests".to_owned()),
+                param: None,
+                code: Some("rate_limit_exceeded".to_owned()),
+            }),
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_status_that_is_no_success_fails_with_what_it_says() {
+    let answer = concat!(
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n",
+        r#"{"error":{"message":"slow down","type":"tokens","code":429}}"#,
+    );
+    let (events, failure, address) = chat_with(answer.as_bytes(), Ending::Close).await;
+    assert_eq!(events, []);
+    assert_eq!(
+        failure,
+        Some(Failure {
+            kind: FailureKind::RateLimited,
+            message: format!("{address} answered 429 Too Many Requests"),
+            retry_after: Some(Duration::from_secs(7)),
+            status: Some(429),
+            upstream_error: Some(UpstreamError {
+                message: "slow down".to_owned(),
+                error_type: Some("tokens".to_owned()),
+                param: None,
+                code: Some("429".to_owned()),
+            }),
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let answer =
+        b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    let (_, failure, address) = chat_with(answer, Ending::Close).await;
+    let message = format!(
+        "{address} answered with a redirect (302 Found); the upstream's url should be that of an OpenAI-compatible API"
+    );
+    assert_eq!(
+        failure,
+        Some(Failure {
+            status: Some(302),
+            ..failed(FailureKind::Misconfigured, message)
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_carries_what_is_no_json_is_not_sent() {
+    let adapter = adapter("http://127.0.0.1:1");
+    let mut request = question();
+    request.extra_fields.push(RawField {
+        name: "top_k".to_owned(),
+        value_json: "1,\"model\":\"other\"".to_owned(),
+    });
+    let call = ChatCall {
+        request: &request,
+        model: "m-1",
+        credential: &Credential::Anonymous,
+    };
+    let failure = adapter.chat(call).await.err();
+    assert_eq!(
+        failure,
+        Some(failed(
+            FailureKind::Rejected,
+            "the field `top_k` is not valid JSON".to_owned()
+        ))
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_dropped_closes_its_connection() {
+    let half = STREAM.split_inclusive("\n\n").take(2).collect::<String>();
+    let answer = with_head("text/event-stream", &half);
+    let mut server = Server::start(vec![(answer, Ending::Hold)]).await;
+    let adapter = adapter(&server.url());
+    let request = question();
+    let call = ChatCall {
+        request: &request,
+        model: "m-1",
+        credential: &Credential::Anonymous,
+    };
+    let mut answer = adapter.chat(call).await.expect("a head");
+    let batch = answer.next().await.expect("a batch").expect("events");
+    assert!(!batch.events.is_empty());
+    drop(answer);
+    server.closed_by_client().await;
+}
+
+#[tokio::test]
+async fn models_are_listed_with_the_credential() {
+    let answer =
+        b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"data\":[{\"id\":\"m\",\"created\":3}]}";
+    let mut server = Server::start(vec![(answer.to_vec(), Ending::Close)]).await;
+    let models = adapter(&format!("{}/api/v1/", server.url()))
+        .list_models(&key())
+        .await;
+    assert_eq!(
+        models,
+        Ok(vec![ListedModel {
+            id: "m".to_owned(),
+            created: Some(3),
+        }])
+    );
+    let request = server.request().await;
+    assert!(request.starts_with("GET /api/v1/models HTTP/1.1\r\n"));
+    assert!(request.contains("authorization: Bearer sk-secret-0123456789\r\n"));
+}
+
+#[tokio::test]
+async fn a_login_in_the_url_is_sent_and_never_shown() {
+    let answer = b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n";
+    let mut server = Server::start(vec![(answer.to_vec(), Ending::Close)]).await;
+    let url = server.url().replace("http://", "http://jane:pass@");
+    let failure = adapter(&url).list_models(&Credential::Anonymous).await;
+    assert_eq!(
+        failure,
+        Err(Failure {
+            status: Some(500),
+            ..failed(
+                FailureKind::Unavailable,
+                format!("{} answered 500 Internal Server Error", server.address())
+            )
+        })
+    );
+    let request = server.request().await;
+    assert!(
+        request.contains("authorization: Basic amFuZTpwYXNz\r\n"),
+        "{request}"
+    );
+    assert!(request.contains(&format!("host: {}\r\n", server.address())));
+}

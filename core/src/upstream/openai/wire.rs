@@ -1,0 +1,165 @@
+//! What upstreams write: chunks, whole completions, and their parts, as loosely as they are found.
+
+use llm2api_proto::json_object;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::json_value::{Content, Integer, Text, TextOrJson};
+
+json_object! {
+    /// A chunk (`chat.completion.chunk`), or a whole answer (`chat.completion`).
+    pub(super) struct Chunk {
+        id: String = "id",
+        object: String = "object",
+        created: Integer = "created",
+        model: String = "model",
+        choices: Vec<Choice> = "choices",
+        usage: Usage = "usage",
+        service_tier: String = "service_tier",
+        system_fingerprint: String = "system_fingerprint",
+        error: Box<RawValue> = "error",
+        /// Random padding, of no use behind us.
+        obfuscation: IgnoredAny = "obfuscation",
+    }
+}
+
+json_object! {
+    /// One of an answer's choices.
+    pub(super) struct Choice {
+        index: Integer = "index",
+        delta: Delta = "delta",
+        /// In a whole answer, in place of the delta.
+        message: Delta = "message",
+        finish_reason: Text = "finish_reason",
+        logprobs: Logprobs = "logprobs",
+        /// Moonshot puts it here.
+        usage: Usage = "usage",
+        /// OpenRouter puts it here.
+        error: Box<RawValue> = "error",
+    }
+}
+
+json_object! {
+    /// What a choice's message grows by, or the message as a whole.
+    pub(super) struct Delta {
+        role: String = "role",
+        content: Content = "content",
+        reasoning_content: TextOrJson = "reasoning_content",
+        reasoning: TextOrJson = "reasoning",
+        refusal: String = "refusal",
+        tool_calls: Vec<ToolCallPiece> = "tool_calls",
+        function_call: FunctionPiece = "function_call",
+        audio: Audio = "audio",
+        annotations: Vec<Box<RawValue>> = "annotations",
+    }
+}
+
+json_object! {
+    /// A piece of a tool call, or the whole of it.
+    pub(super) struct ToolCallPiece {
+        index: Integer = "index",
+        id: String = "id",
+        kind: String = "type",
+        function: FunctionPiece = "function",
+        custom: CustomPiece = "custom",
+    }
+}
+
+json_object! {
+    /// A piece of a function's call.
+    pub(super) struct FunctionPiece {
+        name: String = "name",
+        /// A text; some write the object itself.
+        arguments: TextOrJson = "arguments",
+    }
+}
+
+json_object! {
+    /// A piece of a custom tool's call.
+    pub(super) struct CustomPiece {
+        name: String = "name",
+        input: TextOrJson = "input",
+    }
+}
+
+json_object! {
+    /// A piece of speech.
+    pub(super) struct Audio {
+        id: String = "id",
+        data: String = "data",
+        transcript: String = "transcript",
+        expires_at: Integer = "expires_at",
+    }
+}
+
+json_object! {
+    /// An annotation, of which only `url_citation` is known.
+    pub(super) struct Annotation {
+        kind: String = "type",
+        url_citation: UrlCitation = "url_citation",
+    }
+}
+
+json_object! {
+    /// A source of the text.
+    pub(super) struct UrlCitation {
+        start_index: Integer = "start_index",
+        end_index: Integer = "end_index",
+        url: String = "url",
+        title: String = "title",
+    }
+}
+
+json_object! {
+    /// How likely the tokens were.
+    pub(super) struct Logprobs {
+        content: Vec<TokenLogprob> = "content",
+        refusal: Vec<TokenLogprob> = "refusal",
+    }
+}
+
+json_object! {
+    /// How likely one token was.
+    pub(super) struct TokenLogprob {
+        token: String = "token",
+        logprob: f64 = "logprob",
+        bytes: Vec<u8> = "bytes",
+        top_logprobs: Vec<TokenLogprob> = "top_logprobs",
+    }
+}
+
+json_object! {
+    /// What the answer cost.
+    pub(super) struct Usage {
+        prompt_tokens: Integer = "prompt_tokens",
+        completion_tokens: Integer = "completion_tokens",
+        total_tokens: Integer = "total_tokens",
+        prompt_tokens_details: PromptTokensDetails = "prompt_tokens_details",
+        completion_tokens_details: CompletionTokensDetails = "completion_tokens_details",
+    }
+}
+
+json_object! {
+    /// What the tokens read were.
+    pub(super) struct PromptTokensDetails {
+        cached_tokens: Integer = "cached_tokens",
+        audio_tokens: Integer = "audio_tokens",
+    }
+}
+
+json_object! {
+    /// What the tokens written were.
+    pub(super) struct CompletionTokensDetails {
+        reasoning_tokens: Integer = "reasoning_tokens",
+        audio_tokens: Integer = "audio_tokens",
+        accepted_prediction_tokens: Integer = "accepted_prediction_tokens",
+        rejected_prediction_tokens: Integer = "rejected_prediction_tokens",
+    }
+}
+
+json_object! {
+    /// Groq's own member of a chunk, as far as it is read.
+    pub(super) struct XGroq {
+        usage: Usage = "usage",
+    }
+}
