@@ -1,5 +1,8 @@
 //! The start-up summary: what a new user must know to make the first request.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt::Write as _,
     io::{self, IsTerminal, Write as _},
@@ -100,7 +103,7 @@ impl Facts {
                     name: upstream.name.clone(),
                     kind: upstream.kind,
                     url: without_userinfo(&upstream.url),
-                    models: Err("not known yet".to_owned()),
+                    models: Err("no answer yet".to_owned()),
                 })
                 .collect(),
             cores: settings
@@ -223,7 +226,7 @@ fn clients(clients: Clients) -> String {
 
 fn upstream_line(upstream: &UpstreamOverview) -> String {
     let models = match &upstream.models {
-        Err(reason) => format!("models: {reason}"),
+        Err(reason) => format!("models not known: {reason}"),
         Ok(models) if models.is_empty() => "lists no models".to_owned(),
         Ok(models) => {
             let shown = models
@@ -233,8 +236,8 @@ fn upstream_line(upstream: &UpstreamOverview) -> String {
                 .collect::<Vec<_>>()
                 .join(", ");
             match models.len().saturating_sub(MODELS_SHOWN) {
-                0 => format!("models: {shown}"),
-                more => format!("models: {shown} and {more} more"),
+                0 => shown,
+                more => format!("{shown} and {more} more"),
             }
         }
     };
@@ -268,11 +271,11 @@ fn example(facts: &Facts) -> String {
     match model {
         None => format!("curl {base}/models{key}"),
         Some(model) => {
-            let body = serde_json::json!({
-                "model": model,
-                "messages": [{"role": "user", "content": "Say hello"}],
-            });
-            let body = body.to_string().replace('\'', "'\\''");
+            let body = format!(
+                r#"{{"model":{},"messages":[{{"role":"user","content":"Say hello"}}]}}"#,
+                serde_json::Value::from(model.as_str())
+            );
+            let body = body.replace('\'', r"'\''");
             format!(
                 "curl {base}/chat/completions{key} -H 'content-type: application/json' -d '{body}'"
             )
