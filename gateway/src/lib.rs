@@ -6,6 +6,7 @@ mod body;
 mod calls;
 mod client_address;
 pub mod config;
+mod core_client;
 mod error;
 mod facade;
 mod front;
@@ -24,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tower::util::BoxCloneSyncService;
 
 use crate::{config::Config, facade::Facade, front::Front};
+
+pub use crate::core_client::{CoreLink, CoreLinkError};
 
 /// The core as the gateway calls it: in this process, or over HTTP/2.
 pub type CoreService = BoxCloneSyncService<

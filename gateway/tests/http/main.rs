@@ -3,6 +3,7 @@
 
 mod access;
 mod chat;
+mod core_link;
 mod cors;
 mod errors;
 mod fake_core;

@@ -1,0 +1,222 @@
+//! Cores in other processes: several, in order of preference, each over several HTTP/2 connections.
+
+use std::{
+    future::Future,
+    hash::{BuildHasher, RandomState},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use http::{HeaderValue, Uri, header};
+use secrecy::{ExposeSecret, SecretString};
+use tonic::{
+    Status,
+    body::Body,
+    transport::{Channel, Endpoint},
+};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+use tower::{Service, ServiceExt};
+
+use crate::CoreService;
+
+/// Connections to each core: a lost one takes a share of the streams with it, and each has a lock of its own.
+const CONNECTIONS: usize = 4;
+/// Time for a connection; cores are near.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Silence after which a connection is asked for a sign of life, and the time that it has for it.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes on their way: prompts and answers are large, and a window that is too small waits for the other side.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// Bytes of all headers of an answer; error details travel in them.
+const MAX_HEADER_SIZE: u32 = 64 * 1024;
+/// Rest between two tries to watch a core's health: the first, and the longest.
+const SHORTEST_REST: Duration = Duration::from_millis(100);
+const LONGEST_REST: Duration = Duration::from_secs(5);
+
+/// Why the way to the cores could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CoreLinkError {
+    /// There is no address.
+    #[error("no core's address is given")]
+    NoAddress,
+    /// The key can't stand in a header.
+    #[error("the key for the core holds characters that can't be sent")]
+    Key,
+}
+
+/// The way to cores in other processes. Calls go to the first healthy one.
+#[derive(Clone)]
+pub struct CoreLink {
+    cores: Arc<[RemoteCore]>,
+    authorization: HeaderValue,
+}
+
+struct RemoteCore {
+    uri: Uri,
+    connections: [Channel; CONNECTIONS],
+    next: AtomicUsize,
+    health: AtomicU8,
+}
+
+/// What is known of a core's health; ordered by how well it may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Health {
+    /// It serves, or has not been heard yet.
+    Usable,
+    /// It says that it does not serve, and might all the same.
+    NotServing,
+    /// It can't be reached.
+    Unreachable,
+}
+
+impl CoreLink {
+    /// Makes the way to cores at these addresses, in order of preference; `core_key` proves this gateway to them.
+    ///
+    /// Connections are made when they are needed, on the runtime that calls this: one link a runtime. The future watches the
+    /// cores' health, reconnects, and never ends; dropping it stops that.
+    ///
+    /// # Errors
+    ///
+    /// [`CoreLinkError`].
+    pub fn connect(
+        uris: Vec<Uri>,
+        core_key: &SecretString,
+    ) -> Result<(CoreService, impl Future<Output = ()> + Send + use<>), CoreLinkError> {
+        if uris.is_empty() {
+            return Err(CoreLinkError::NoAddress);
+        }
+        let bearer = format!("Bearer {}", core_key.expose_secret());
+        let mut authorization = HeaderValue::try_from(bearer).map_err(|_| CoreLinkError::Key)?;
+        authorization.set_sensitive(true);
+        let cores: Arc<[RemoteCore]> = uris.into_iter().map(RemoteCore::new).collect();
+        let link = Self {
+            cores: Arc::clone(&cores),
+            authorization,
+        };
+        let watch = async move {
+            join_all(cores.iter().map(RemoteCore::watch)).await;
+        };
+        Ok((CoreService::new(link), watch))
+    }
+
+    /// The core to call now: the first usable one, else the first that is there at all, else the first.
+    fn choose(&self) -> &RemoteCore {
+        let with = |health| move |core: &&RemoteCore| core.health() == health;
+        let cores = || self.cores.iter();
+        cores()
+            .find(with(Health::Usable))
+            .or_else(|| cores().find(with(Health::NotServing)))
+            .unwrap_or(&self.cores[0])
+    }
+}
+
+impl Service<http::Request<Body>> for CoreLink {
+    type Response = http::Response<Body>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        request
+            .headers_mut()
+            .insert(header::AUTHORIZATION, self.authorization.clone());
+        let connection = self.choose().connection();
+        Box::pin(async move { Ok(connection.oneshot(request).await?) })
+    }
+}
+
+impl RemoteCore {
+    fn new(uri: Uri) -> Self {
+        let endpoint = Endpoint::from(uri.clone())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_max_header_list_size(MAX_HEADER_SIZE)
+            // Each client that hangs up resets a stream; after 1,024 h2 would close the connection, and all streams with it.
+            .http2_max_local_error_reset_streams(None);
+        Self {
+            uri,
+            connections: std::array::from_fn(|_| endpoint.connect_lazy()),
+            next: AtomicUsize::new(0),
+            health: AtomicU8::new(Health::Usable as u8),
+        }
+    }
+
+    fn connection(&self) -> Channel {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.connections[turn % CONNECTIONS].clone()
+    }
+
+    fn health(&self) -> Health {
+        match self.health.load(Ordering::Relaxed) {
+            0 => Health::Usable,
+            1 => Health::NotServing,
+            _ => Health::Unreachable,
+        }
+    }
+
+    fn note(&self, health: Health) {
+        if self.health.swap(health as u8, Ordering::Relaxed) != health as u8 {
+            tracing::info!(core = %self.uri, ?health, "a core's health changed");
+        }
+    }
+
+    /// Watches the core's health, and begins anew whenever it is lost.
+    async fn watch(&self) {
+        let mut rest = SHORTEST_REST;
+        loop {
+            match self.watch_once(&mut rest).await {
+                Ok(()) => {}
+                Err(status) => {
+                    tracing::debug!(core = %self.uri, %status, "a core's health can't be watched");
+                }
+            }
+            self.note(Health::Unreachable);
+            tokio::time::sleep(jittered(rest)).await;
+            rest = (rest * 2).min(LONGEST_REST);
+        }
+    }
+
+    async fn watch_once(&self, rest: &mut Duration) -> Result<(), Status> {
+        let request = HealthCheckRequest {
+            service: String::new(),
+        };
+        let mut client = HealthClient::new(self.connections[0].clone());
+        let mut answers = client.watch(request).await?.into_inner();
+        while let Some(answer) = answers.message().await? {
+            *rest = SHORTEST_REST;
+            self.note(match answer.status() {
+                ServingStatus::Serving => Health::Usable,
+                ServingStatus::Unknown
+                | ServingStatus::NotServing
+                | ServingStatus::ServiceUnknown => Health::NotServing,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Between half of a duration and all of it, so that gateways that lost a core together don't come back together.
+fn jittered(duration: Duration) -> Duration {
+    let share = RandomState::new().hash_one(0) % 512;
+    duration.mul_f64((512 + share) as f64 / 1024.0)
+}
