@@ -125,14 +125,9 @@ async fn chat(
         .map_err(explain)?
         .into_inner();
     let mut output = Output::new(json);
-    while let Some(response) = answer.message().await.map_err(|status| {
-        // What has come stays readable beside the error.
-        output.break_line();
-        explain(status)
-    })? {
+    while let Some(response) = answer.message().await.map_err(explain)? {
         output.write(&response)?;
     }
-    output.break_line();
     Ok(())
 }
 

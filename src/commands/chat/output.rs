@@ -74,11 +74,12 @@ impl Output<'_> {
         }
         Ok(())
     }
+}
 
-    /// Ends the line that the text left open.
-    pub(super) fn break_line(&mut self) {
+impl Drop for Output<'_> {
+    /// Ends the line that the text left open, however the answer ended.
+    fn drop(&mut self) {
         if !self.at_line_start {
-            self.at_line_start = true;
             // The answer itself was written; that this can't be harms nothing.
             let _ = self.text.write_all(b"\n").and_then(|()| self.text.flush());
         }
