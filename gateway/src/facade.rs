@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{CoreService, Stopping, access::Answers, calls::Core, config::Config, prefix::Prefix};
 
@@ -19,6 +19,8 @@ pub(crate) struct Facade {
     pub(crate) refusing: CancellationToken,
     /// A child of the process' own: every stream waits for it, and the runtimes must not share its lock.
     pub(crate) ending: CancellationToken,
+    /// Has a token of each request and of each streamed answer.
+    pub(crate) running: TaskTracker,
 }
 
 impl Facade {
@@ -33,6 +35,7 @@ impl Facade {
             draining: stopping.draining.clone(),
             refusing: stopping.refusing.clone(),
             ending: stopping.ending.child_token(),
+            running: stopping.running.clone(),
         }
     }
 }

@@ -39,6 +39,8 @@ impl Front {
     /// Answers one request of this peer.
     pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
         let begin = Instant::now();
+        // Until the head is made; a streamed body has a token of its own.
+        let _running = self.facade.running.token();
         let request_id = request_id::choose(request.headers());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Arrival {

@@ -21,7 +21,7 @@ mod transport;
 use std::{convert::Infallible, sync::Arc};
 
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::util::BoxCloneSyncService;
 
 use crate::{config::Config, facade::Facade, front::Front};
@@ -44,6 +44,8 @@ pub struct Stopping {
     pub refusing: CancellationToken,
     /// Running answers end with the error `shutting_down`.
     pub ending: CancellationToken,
+    /// Has a token of each request, to its answer's end: once new ones are refused, tells when none runs any more.
+    pub running: TaskTracker,
 }
 
 /// The HTTP facade. One a runtime: cheap to clone, holds no state that must be shared.

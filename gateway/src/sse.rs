@@ -14,7 +14,7 @@ use http_body::{Body, Frame};
 use llm2api_proto::{ContractError, v1::ChatResponse};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
-use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_util::{sync::WaitForCancellationFutureOwned, task::task_tracker::TaskTrackerToken};
 use tonic::Streaming;
 
 use crate::{calls::Answer, error, facade::Facade, openai::chunk::ChunkWriter};
@@ -42,6 +42,8 @@ pin_project! {
         silence: Sleep,
         #[pin]
         ending: WaitForCancellationFutureOwned,
+        // Dropped with the body: tells that this answer runs no more.
+        running: TaskTrackerToken,
     }
 }
 
@@ -78,6 +80,7 @@ impl SseBody {
             last_write: Instant::now(),
             silence: tokio::time::sleep(facade.keepalive),
             ending: facade.ending.clone().cancelled_owned(),
+            running: facade.running.token(),
             facade,
         }
     }
