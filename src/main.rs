@@ -10,6 +10,7 @@ mod file_limit;
 mod listeners;
 mod run;
 mod runtimes;
+mod servers;
 mod shutdown;
 mod summary;
 mod telemetry;

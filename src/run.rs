@@ -1,21 +1,20 @@
 //! Running gateway and core, together or apart: bind all, start all, wait, drain.
 
-use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::net::SocketAddr;
 
 use anyhow::Context;
 use http::Uri;
 use llm2api_core::Core;
-use llm2api_gateway::{Gateway, config::Config as GatewayConfig};
 use secrecy::SecretString;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
-use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     admin_key,
     config::{AdminKey, Configuration, LogFormat, Problem, Role},
-    file_limit,
-    listeners::{self, Listeners},
+    file_limit, listeners,
     runtimes::{Runtimes, Work},
+    servers::{self, CorePlace, Servers, sockets},
     shutdown::{self, DrainTimes, StopSignals, Stops},
     summary::{self, Facts},
 };
@@ -26,7 +25,7 @@ pub(crate) struct Plan {
     role: Role,
     grpc_address: Option<SocketAddr>,
     /// The cores of a gateway in a process of its own, and what proves it to them.
-    remote: Option<(Vec<Uri>, SecretString)>,
+    cores_elsewhere: Option<(Vec<Uri>, SecretString)>,
 }
 
 impl Plan {
@@ -39,7 +38,7 @@ impl Plan {
         let grpc_address = configuration
             .grpc_address(role)
             .map_err(|problem| vec![problem])?;
-        let remote = match role {
+        let cores_elsewhere = match role {
             Role::Serve | Role::Core => None,
             Role::Gateway => match (configuration.core_uris(), configuration.core_key()) {
                 (Ok(uris), Ok(key)) => Some((uris, key)),
@@ -49,7 +48,7 @@ impl Plan {
         Ok(Self {
             role,
             grpc_address,
-            remote,
+            cores_elsewhere,
         })
     }
 }
@@ -71,15 +70,18 @@ pub(crate) fn run(
     let entered = runtimes.enter();
     let stops = Stops::default();
 
-    let core = match plan.role {
-        Role::Gateway => None,
-        Role::Serve | Role::Core => {
+    let core = match &plan.cores_elsewhere {
+        Some((uris, key)) => CorePlace::Elsewhere {
+            uris: uris.clone(),
+            key: key.clone(),
+        },
+        None => {
             let admin_key = match configuration.admin_key() {
                 AdminKey::Given(key) | AdminKey::FirstClientKey(key) => key,
                 AdminKey::InDataDir => admin_key::read_or_make(&settings.data_dir)?,
             };
             let config = configuration.core(admin_key, runtimes.count());
-            Some(Core::new(config, stops.core.clone())?)
+            CorePlace::Here(Core::new(config, stops.core.clone())?)
         }
     };
     let bind = |setting, address| listeners::bind(setting, address, runtimes.count());
@@ -106,16 +108,15 @@ pub(crate) fn run(
     let servers = TaskTracker::new();
     // One place for each server of each runtime: a failure never waits.
     let (failed, failures) = mpsc::channel(2 * runtimes.count());
-    let gateway = configuration.gateway(plan.remote.as_ref().map_or(&[], |(uris, _)| uris));
+    let gateway = configuration.gateway(core.uris());
     let mut works = sockets(http, grpc, runtimes.count()).map(|sockets| -> Work {
-        Box::pin(serve(Servers {
+        Box::pin(servers::serve(Servers {
             sockets,
             core: core.clone(),
             gateway: gateway.clone(),
-            remote: plan.remote.clone(),
             stops: stops.clone(),
             failed: failed.clone(),
-            _running: servers.token(),
+            running: servers.token(),
         }))
     });
     let first = works.next();
@@ -127,6 +128,7 @@ pub(crate) fn run(
         let mut tasks = JoinSet::new();
         let signals = StopSignals::listen().context("can't listen for signals")?;
         tasks.spawn(first.context("there is no runtime")?);
+        let core = core.here();
         if let Some(core) = core.clone() {
             tasks.spawn(async move { core.run().await });
         }
@@ -159,69 +161,4 @@ async fn supervise(
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The sockets of one runtime.
-#[derive(Debug, Default)]
-struct Sockets {
-    http: Option<StdTcpListener>,
-    grpc: Option<StdTcpListener>,
-}
-
-/// Deals the listeners out to the runtimes.
-fn sockets(
-    http: Option<Listeners>,
-    grpc: Option<Listeners>,
-    runtime_count: usize,
-) -> impl Iterator<Item = Sockets> {
-    let mut http = http.into_iter().flat_map(|listeners| listeners.sockets);
-    let mut grpc = grpc.into_iter().flat_map(|listeners| listeners.sockets);
-    (0..runtime_count).map(move |_| Sockets {
-        http: http.next(),
-        grpc: grpc.next(),
-    })
-}
-
-/// What is served on one runtime.
-struct Servers {
-    sockets: Sockets,
-    core: Option<Core>,
-    gateway: GatewayConfig,
-    remote: Option<(Vec<Uri>, SecretString)>,
-    stops: Stops,
-    failed: mpsc::Sender<anyhow::Error>,
-    /// Dropped when all servers here have ended.
-    _running: TaskTrackerToken,
-}
-
-/// Serves until gateway and core have ended on this runtime.
-async fn serve(servers: Servers) {
-    let mut running = JoinSet::new();
-    if let Some(socket) = servers.sockets.http {
-        let core = match (&servers.core, servers.remote) {
-            (Some(core), _) => core.in_process(),
-            (None, _) => return,
-        };
-        let gateway = Gateway::new(servers.gateway, core);
-        running.spawn(async move {
-            let listener = TcpListener::from_std(socket)?;
-            gateway
-                .serve(listener, servers.stops.gateway)
-                .await
-                .context("HTTP")
-        });
-    }
-    if let (Some(core), Some(socket)) = (servers.core, servers.sockets.grpc) {
-        running.spawn(async move {
-            let listener = TcpListener::from_std(socket)?;
-            core.serve(listener).await.context("gRPC")
-        });
-    }
-    while let Some(ended) = running.join_next().await {
-        let result = ended.unwrap_or_else(|panic| Err(panic.into()));
-        if let Err(failure) = result {
-            // The receiver is gone only when the process stops for another failure.
-            let _ = servers.failed.send(failure).await;
-        }
-    }
 }

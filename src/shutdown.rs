@@ -29,12 +29,14 @@ impl Stops {
 
     /// Whether nobody is being answered.
     fn is_idle(&self) -> bool {
-        self.core.running.is_empty()
+        self.gateway.running.is_empty() && self.core.running.is_empty()
     }
 
     /// Waits until nobody is being answered.
     async fn idle(&self) {
+        self.gateway.running.close();
         self.core.running.close();
+        self.gateway.running.wait().await;
         self.core.running.wait().await;
     }
 
