@@ -238,4 +238,4 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

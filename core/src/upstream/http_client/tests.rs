@@ -1,1 +1,74 @@
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
+use url::Url;
+
+use super::{AddressError, HttpClients};
+use crate::config::{
+    AccessConfig, ClientAccess, Clocks, Config, EgressProxies, UpstreamConfig, UpstreamKind,
+};
+
+/// A configuration in which nothing is special.
+pub(in super::super) fn config() -> Config {
+    let clock = Duration::from_secs(5);
+    Config {
+        upstreams: Vec::new(),
+        models: BTreeMap::new(),
+        aliases: BTreeMap::new(),
+        fallback_model: None,
+        retry_attempts: NonZeroU32::MIN,
+        clocks: Clocks {
+            connect: clock,
+            first_token: clock,
+            idle: clock,
+            request: clock,
+        },
+        cooldown: Duration::from_secs(60),
+        max_body_bytes: 1 << 20,
+        proxies: EgressProxies::default(),
+        runtime_count: 1,
+        access: AccessConfig {
+            clients: ClientAccess::Open,
+            admin_key: "admin".to_owned().into(),
+            core_key: None,
+        },
+    }
+}
+
+/// An upstream at an address, in which nothing else is special.
+pub(in super::super) fn upstream_at(url: &str) -> UpstreamConfig {
+    UpstreamConfig {
+        name: "up".to_owned(),
+        kind: UpstreamKind::OpenAi,
+        url: Url::parse(url).expect("valid"),
+        api_key: None,
+        models: None,
+        aliases: BTreeMap::new(),
+        priority: 0,
+        weight: 1,
+        cooldown: None,
+        proxy: None,
+        first_token_timeout: None,
+        idle_timeout: None,
+    }
+}
+
+#[test]
+fn a_wrong_address_is_known_at_the_start() {
+    for url in ["ftp://h/v1", "unix:/run/llm.sock", "data:,x"] {
+        let refused = HttpClients::new(&upstream_at(url), &config());
+        assert!(matches!(refused, Err(AddressError::Url)), "{url}");
+    }
+}
+
+#[test]
+fn an_upstream_is_named_by_host_and_port_alone() {
+    let table = [
+        ("http://jane:pass@h/v1?key=x", "h:80"),
+        ("https://h", "h:443"),
+        ("http://[::1]:8000", "[::1]:8000"),
+    ];
+    for (url, address) in table {
+        let clients = HttpClients::new(&upstream_at(url), &config()).expect("good");
+        assert_eq!(&**clients.address(), address);
+    }
+}

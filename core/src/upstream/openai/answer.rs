@@ -114,6 +114,8 @@ impl AnswerStream {
                 text.extend_from_slice(piece);
                 let text = mem::take(text);
                 match sniff(&text) {
+                    // White space need not be kept, however much of it comes.
+                    None if text.trim_ascii().is_empty() => {}
                     None => self.framing = Framing::Unknown(text),
                     Some(MediaType::Html) => {
                         self.fail(answer_failure::html(self.clients.address()));

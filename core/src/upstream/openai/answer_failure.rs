@@ -62,7 +62,7 @@ fn message(address: &str, kind: FailureKind, status: StatusCode, is_html: bool) 
     } else if is_html {
         format!("{address} answered with a web page ({status_text}); {hint}")
     } else {
-        format!("{address} has no chat completions at this path ({status_text}); {hint}")
+        format!("{address} has nothing at this path ({status_text}); {hint}")
     }
 }
 
@@ -91,7 +91,7 @@ fn of_error_in_answer(json: &str, address: &str, credential: &Credential) -> Fai
     });
     Failure {
         kind,
-        message: format!("{address} sent an error in place of an answer"),
+        message: format!("{address} answered with an error"),
         retry_after: None,
         status: status.map(|status| status.as_u16()),
         upstream_error: Some(error),

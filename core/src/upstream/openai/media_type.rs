@@ -2,9 +2,6 @@
 
 use http::{HeaderMap, header::CONTENT_TYPE};
 
-/// Bytes of white space after which no more is waited for.
-const MAX_WHITE_SPACE: usize = 1024;
-
 /// The kinds of body that are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MediaType {
@@ -38,7 +35,7 @@ impl MediaType {
     }
 }
 
-/// What a body is by its first bytes. `None`: too few are here.
+/// What a body is by its first bytes. `None`: too few are here, or only white space, which some send to keep a connection busy.
 pub(super) fn sniff(start: &[u8]) -> Option<MediaType> {
     let mark = b"\xEF\xBB\xBF";
     if start.len() < mark.len() && mark.starts_with(start) {
@@ -49,7 +46,6 @@ pub(super) fn sniff(start: &[u8]) -> Option<MediaType> {
         Some(b'{' | b'[') => Some(MediaType::Json),
         Some(b'<') => Some(MediaType::Html),
         Some(_) => Some(MediaType::EventStream),
-        None if text.len() > MAX_WHITE_SPACE => Some(MediaType::Other),
         None => None,
     }
 }
@@ -71,7 +67,6 @@ mod tests {
             (b"data: {", Some(MediaType::EventStream)),
             (b": hello", Some(MediaType::EventStream)),
             (b"\xFFgarbage", Some(MediaType::EventStream)),
-            (&[b' '; 2000], Some(MediaType::Other)),
         ];
         for (start, kind) in table {
             assert_eq!(sniff(start), *kind, "{start:?}");

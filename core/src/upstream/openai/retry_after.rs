@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn the_soonest_time_to_ask_again_is_read_from_whichever_header_tells_it() {
-        let table: &[(&[(&str, &str)], Option<u64>)] = &[
+        type Headers = &'static [(&'static str, &'static str)];
+        let table: &[(Headers, Option<u64>)] = &[
             (&[], None),
             (&[("retry-after", "7")], Some(7_000)),
             (&[("retry-after", " 0.5 ")], Some(500)),

@@ -1,8 +1,9 @@
 //! The adapter against a server that says exactly what a test wants, over TCP.
 
+mod golden;
 mod server;
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use llm2api_proto::v1::{
@@ -10,18 +11,15 @@ use llm2api_proto::v1::{
     Usage, chat_event::Event,
 };
 use prost_types::Timestamp;
-use url::Url;
 
 use self::server::{Ending, Server};
 use super::{
     super::{
         ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
         failure::{Clock, UpstreamError},
+        http_client::tests::{config, upstream_at},
     },
     OpenAi,
-};
-use crate::config::{
-    AccessConfig, ClientAccess, Clocks, Config, EgressProxies, UpstreamConfig, UpstreamKind,
 };
 
 /// An answer as OpenAI streams it.
@@ -101,48 +99,6 @@ fn events(events: impl IntoIterator<Item = Event>) -> Vec<ChatEvent> {
             extra_fields: Vec::new(),
         })
         .collect()
-}
-
-fn config() -> Config {
-    Config {
-        upstreams: Vec::new(),
-        models: BTreeMap::new(),
-        aliases: BTreeMap::new(),
-        fallback_model: None,
-        retry_attempts: NonZeroU32::MIN,
-        clocks: Clocks {
-            connect: Duration::from_secs(5),
-            first_token: Duration::from_secs(5),
-            idle: Duration::from_secs(5),
-            request: Duration::from_secs(5),
-        },
-        cooldown: Duration::from_secs(60),
-        max_body_bytes: 1 << 20,
-        proxies: EgressProxies::default(),
-        runtime_count: 1,
-        access: AccessConfig {
-            clients: ClientAccess::Open,
-            admin_key: "admin".to_owned().into(),
-            core_key: None,
-        },
-    }
-}
-
-fn upstream_at(url: &str) -> UpstreamConfig {
-    UpstreamConfig {
-        name: "up".to_owned(),
-        kind: UpstreamKind::OpenAi,
-        url: Url::parse(url).expect("valid"),
-        api_key: None,
-        models: None,
-        aliases: BTreeMap::new(),
-        priority: 0,
-        weight: 1,
-        cooldown: None,
-        proxy: None,
-        first_token_timeout: None,
-        idle_timeout: None,
-    }
 }
 
 fn adapter(url: &str) -> OpenAi {
@@ -452,7 +408,7 @@ async fn an_error_in_a_stream_fails_with_what_it_says() {
         failure,
         Some(Failure {
             kind: FailureKind::RateLimited,
-            message: format!("{address} sent an error in place of an answer"),
+            message: format!("{address} answered with an error"),
             retry_after: None,
             status: Some(429),
             upstream_error: Some(UpstreamError {

@@ -32,6 +32,8 @@ struct Call {
     upstream_index: Option<i64>,
     /// The id that the upstream gives it, where it gives one.
     upstream_id: Option<String>,
+    /// Whether an earlier call has the same id.
+    is_id_taken: bool,
     is_custom: bool,
     /// The name, as far as it has come.
     name: String,
@@ -133,7 +135,9 @@ impl ToolCalls {
         let Some(id) = &piece.id else {
             return at_index().filter(|&place| !self.calls[place].is_ended_by(piece));
         };
-        if let Some(place) = last_with(&|call| call.upstream_id.as_ref() == Some(id)) {
+        let has_id = |call: &Call| call.upstream_id.as_ref() == Some(id);
+        let at_same_index = |call: &Call| has_id(call) && call.upstream_index == piece.index;
+        if let Some(place) = last_with(&at_same_index).or_else(|| last_with(&has_id)) {
             let call = &self.calls[place];
             // One id for two calls, at two places or one after the other.
             let is_elsewhere = piece.index.is_some()
@@ -169,7 +173,8 @@ impl ToolCalls {
             .any(|call| call.upstream_id.is_some() && call.upstream_id == piece.id);
         self.calls.push(Call {
             upstream_index: piece.index,
-            upstream_id: piece.id.clone().filter(|_| !is_id_taken),
+            upstream_id: piece.id.clone(),
+            is_id_taken,
             is_custom: piece.is_custom,
             ..Call::default()
         });
@@ -181,6 +186,7 @@ impl Call {
     /// Whether a piece that seems to belong here begins another call: it has a name, and this call is past its own.
     fn is_ended_by(&self, piece: &Piece) -> bool {
         !piece.name.is_empty()
+            && !self.name.is_empty()
             && self.input.has_begun()
             && (piece.name != self.name
                 || (self.input.is_complete() && !piece.input.trim().is_empty()))
@@ -228,7 +234,8 @@ impl Call {
     /// The call's first piece, with all that was held.
     fn open(&mut self, place: usize) -> ToolCall {
         self.is_open = true;
-        let id = self.upstream_id.clone().unwrap_or_else(call_id);
+        let own_id = self.upstream_id.clone().filter(|_| !self.is_id_taken);
+        let id = own_id.unwrap_or_else(call_id);
         let held = mem::take(&mut self.held);
         self.piece(place, id, self.name.clone(), held)
     }

@@ -149,7 +149,10 @@ impl ChoiceDecoder {
         delta.function_call = piece
             .function_call
             .and_then(|piece| self.function_call(piece));
-        delta.audio = piece.audio.map(audio);
+        delta.audio = piece
+            .audio
+            .map(audio)
+            .filter(|audio| *audio != AudioDelta::default());
         delta.annotations = piece
             .annotations
             .unwrap_or_default()
