@@ -5,3 +5,6 @@ pub const CLIENT_ID: &str = "llm2api-client";
 
 /// The request's id, which the gateway also sends to the client as `x-request-id`.
 pub const REQUEST_ID: &str = "x-request-id";
+
+/// Where a call bears its own key; as an error's `param` it tells that this key was refused, and not one that the call asks about.
+pub const AUTHORIZATION: &str = "authorization";

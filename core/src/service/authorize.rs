@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, header::AUTHORIZATION};
-use llm2api_proto::metadata::CLIENT_ID;
+use llm2api_proto::metadata::{AUTHORIZATION as AUTHORIZATION_METADATA, CLIENT_ID};
 use tonic::{Status, body::Body, transport::server::TcpConnectInfo};
 use tower::{Layer, Service};
 
@@ -82,7 +82,10 @@ fn authorize<B>(access: &Access, request: &Request<B>) -> Result<Client, Status>
         address,
         is_address_untrusted: false,
     };
-    Ok(access.check(rules::of_rpc(request.uri().path()), caller)?)
+    let client = access
+        .check(rules::of_rpc(request.uri().path()), caller)
+        .map_err(|error| error.with_param(AUTHORIZATION_METADATA))?;
+    Ok(client)
 }
 
 /// The key of `authorization: Bearer KEY`; the scheme's case doesn't matter (RFC 9110, 11.1).
