@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llm2api_proto::{
     ContractError,
-    metadata::{CLIENT_ID, REQUEST_ID},
+    metadata::{AUTHORIZATION, CLIENT_ID, REQUEST_ID},
     v1::{
         ChatRequest, ChatResponse, CheckAccessRequest, CheckAccessResponse, ErrorReason,
         GetModelRequest, ListModelsRequest, Model, access_service_client::AccessServiceClient,
@@ -135,9 +135,11 @@ impl Core {
         };
         let is_refused = matches!(
             failure.reason,
-            ErrorReason::InvalidApiKey | ErrorReason::InsufficientPermissions
+            ErrorReason::InvalidApiKey
+                | ErrorReason::InsufficientPermissions
+                | ErrorReason::RateLimitExceeded
         );
-        if is_refused && failure.param.as_deref() == Some(AUTHORIZATION_PARAM) {
+        if is_refused && failure.param.as_deref() == Some(AUTHORIZATION) {
             return self.refused();
         }
         if failure.reason == ErrorReason::Unspecified {
@@ -189,9 +191,6 @@ impl Core {
         )
     }
 }
-
-/// The `param` by which a core tells that the key of the call itself is refused, not the key that the call asks about.
-const AUTHORIZATION_PARAM: &str = "authorization";
 
 /// The closest known reason for one that a newer core made.
 fn reason_of(code: Code) -> ErrorReason {

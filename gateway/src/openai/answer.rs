@@ -191,3 +191,6 @@ fn write_message(out: &mut BytesMut, message: &ChoiceDelta) {
     json::extra_fields(out, &message.extra_fields, OWN_MESSAGE_NAMES);
     json::text(out, "}");
 }
+
+#[cfg(test)]
+mod tests;

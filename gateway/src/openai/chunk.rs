@@ -91,14 +91,7 @@ impl ChunkWriter {
     }
 
     fn write_delta(&mut self, out: &mut BytesMut, delta: &ChoiceDelta) {
-        let bit = u32::try_from(delta.index)
-            .ok()
-            .and_then(|index| 1_u128.checked_shl(index))
-            .unwrap_or(0);
-        if self.begun & bit == 0 {
-            self.begun |= bit;
-            self.write_first(out, delta);
-        }
+        self.begin(out, delta);
         if !is_meaningful(delta) {
             return;
         }
@@ -110,6 +103,18 @@ impl ChunkWriter {
         json::extra_fields(out, &delta.choice_extra_fields, OWN_CHOICE_NAMES);
         json::text(out, "}]");
         self.end_chunk(out);
+    }
+
+    /// Writes a choice's first chunk where it has not been written.
+    fn begin(&mut self, out: &mut BytesMut, delta: &ChoiceDelta) {
+        let bit = u32::try_from(delta.index)
+            .ok()
+            .and_then(|index| 1_u128.checked_shl(index))
+            .unwrap_or(0);
+        if self.begun & bit == 0 {
+            self.begun |= bit;
+            self.write_first(out, delta);
+        }
     }
 
     /// Writes a choice's first chunk, which says who speaks.
@@ -136,6 +141,11 @@ impl ChunkWriter {
     }
 
     fn write_finish(&mut self, out: &mut BytesMut, finish: &ChoiceFinish) {
+        let silent = ChoiceDelta {
+            index: finish.index,
+            ..ChoiceDelta::default()
+        };
+        self.begin(out, &silent);
         self.begin_choice(out, finish.index);
         json::text(out, r#"{},"logprobs":null,"finish_reason":""#);
         json::text(out, finish_reason(finish.reason()));
@@ -286,3 +296,6 @@ fn write_members(out: &mut BytesMut, delta: &ChoiceDelta) {
     }
     json::text(out, if separator == "{" { "{}" } else { "}" });
 }
+
+#[cfg(test)]
+mod tests;

@@ -207,3 +207,6 @@ impl<'de> Deserialize<'de> for Stop {
 fn json_text(raw: Box<RawValue>) -> String {
     String::from(Box::<str>::from(raw))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,12 @@
 //! Messages of a conversation, and the tool calls in them.
 
-use llm2api_proto::{
-    ContractError, json_object,
-    v1::{CustomToolCall, FunctionCall, Message, RawField, ToolCall, tool_call::Call},
-};
-use serde_json::value::RawValue;
-
 use super::{
     fault::{invalid_value, missing},
-    json_text,
     part::ContentJson,
+};
+use llm2api_proto::{
+    ContractError, json_object,
+    v1::{CustomToolCall, FunctionCall, Message, ToolCall, tool_call::Call},
 };
 
 /// Who may speak.
@@ -32,7 +29,7 @@ json_object! {
         tool_call_id: String = "tool_call_id",
         refusal: String = "refusal",
         reasoning_content: String = "reasoning_content",
-        audio: Box<RawValue> = "audio",
+        audio: AudioIdJson = "audio",
         function_call: FunctionCallJson = "function_call",
     }
 }
@@ -61,7 +58,8 @@ json_object! {
 }
 
 json_object! {
-    struct AudioIdJson {
+    /// An earlier spoken answer. Its id is all that counts: a client that sends the answer back whole means the same.
+    pub(super) struct AudioIdJson {
         id: String = "id",
     }
 }
@@ -94,16 +92,11 @@ impl MessageJson {
                 (None, parts.collect::<Result<_, _>>()?)
             }
         };
-        let mut extra_fields = self.extra_fields;
         let audio_id = match self.audio {
             None => String::new(),
-            Some(audio) => audio_id(audio).unwrap_or_else(|audio| {
-                extra_fields.push(RawField {
-                    name: "audio".to_owned(),
-                    value_json: audio,
-                });
-                String::new()
-            }),
+            Some(audio) => audio
+                .id
+                .ok_or_else(|| missing(format!("messages[{index}].audio.id")))?,
         };
         Ok(Message {
             role,
@@ -122,55 +115,37 @@ impl MessageJson {
             reasoning_content: self.reasoning_content,
             audio_id,
             function_call: self.function_call.map(FunctionCallJson::translate),
-            extra_fields,
+            extra_fields: self.extra_fields,
         })
     }
 }
 
 impl ToolCallJson {
     fn translate(self, message: usize, index: usize) -> Result<ToolCall, ContractError> {
-        let mut extra_fields = self.extra_fields;
+        let place = |member| format!("messages[{message}].tool_calls[{index}].{member}");
         let call = match (self.tag.as_deref(), self.function, self.custom) {
             (None | Some("function"), Some(function), None) => Call::Function(function.translate()),
             (None | Some("custom"), None, Some(custom)) => Call::Custom(custom.translate()),
-            (None | Some("function"), ..) => {
-                return Err(missing(format!(
-                    "messages[{message}].tool_calls[{index}].function"
-                )));
-            }
-            (Some("custom"), ..) => {
-                return Err(missing(format!(
-                    "messages[{message}].tool_calls[{index}].custom"
-                )));
-            }
-            (Some(tag), None, None) => {
-                let value_json = serde_json::Value::from(tag).to_string();
-                extra_fields.insert(
-                    0,
-                    RawField {
-                        name: "type".to_owned(),
-                        value_json,
-                    },
-                );
-                return Ok(ToolCall {
-                    index: place(index),
-                    id: self.id.unwrap_or_default(),
-                    call: None,
-                    extra_fields,
-                });
+            (None | Some("function"), None, _) => return Err(missing(place("function"))),
+            (Some("custom"), _, None) => return Err(missing(place("custom"))),
+            (None | Some("function" | "custom"), Some(_), Some(_)) => {
+                return Err(invalid_value(
+                    place("custom"),
+                    "a call has a function or a custom tool, not both",
+                ));
             }
             (Some(_), ..) => {
                 return Err(invalid_value(
-                    format!("messages[{message}].tool_calls[{index}].type"),
+                    place("type"),
                     "expected 'function' or 'custom'",
                 ));
             }
         };
         Ok(ToolCall {
-            index: place(index),
+            index: i32::try_from(index).unwrap_or(i32::MAX),
             id: self.id.unwrap_or_default(),
             call: Some(call),
-            extra_fields,
+            extra_fields: self.extra_fields,
         })
     }
 }
@@ -192,20 +167,5 @@ impl CustomCallJson {
             input: self.input.unwrap_or_default(),
             extra_fields: self.extra_fields,
         }
-    }
-}
-
-fn place(index: usize) -> i32 {
-    i32::try_from(index).unwrap_or(i32::MAX)
-}
-
-/// The id of an earlier spoken answer; what came, as JSON text, where it is anything but an object with an id alone.
-fn audio_id(audio: Box<RawValue>) -> Result<String, String> {
-    match serde_json::from_str::<AudioIdJson>(audio.get()) {
-        Ok(AudioIdJson {
-            id: Some(id),
-            extra_fields,
-        }) if extra_fields.is_empty() => Ok(id),
-        Ok(_) | Err(_) => Err(json_text(audio)),
     }
 }
