@@ -109,7 +109,7 @@ impl Facts {
             cores: settings
                 .core_url
                 .iter()
-                .flat_map(|urls| urls.0.iter().map(without_userinfo))
+                .flat_map(|urls| urls.0.iter().map(|url| without_userinfo(&url.0)))
                 .collect(),
             config: settings.config.clone(),
         }

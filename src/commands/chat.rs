@@ -98,7 +98,7 @@ async fn chat(
     configuration: &Configuration,
     json: bool,
 ) -> anyhow::Result<()> {
-    let bearer = Bearer::new(&key(configuration)?)?;
+    let bearer = Bearer::new(key(configuration)?.as_ref())?;
     let channel = connect(configuration).await?;
     let model = match &options.model {
         Some(model) => model.clone(),
@@ -132,26 +132,23 @@ async fn chat(
 }
 
 async fn connect(configuration: &Configuration) -> anyhow::Result<Channel> {
-    let mut last_error = None;
-    for url in &configuration.settings.llm2api_url.0 {
-        let endpoint = Endpoint::from_shared(url.to_string())?.connect_timeout(CONNECT_TIMEOUT);
-        match endpoint.connect().await {
-            Ok(channel) => return Ok(channel),
-            Err(error) => {
-                let context = format!("no instance of llm2api answers at {url} (LLM2API_URL)");
-                last_error = Some(anyhow::Error::from(error).context(context));
-            }
-        }
-    }
-    Err(last_error.context("LLM2API_URL names no address")?)
+    let url = &configuration.settings.llm2api_url.0;
+    Endpoint::from_shared(url.to_string())?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .connect()
+        .await
+        .with_context(|| format!("no instance of llm2api answers at {url} (LLM2API_URL)"))
 }
 
-/// The key for administration, which opens chats too.
-fn key(configuration: &Configuration) -> anyhow::Result<SecretString> {
+/// The key for administration, which opens chats too; none where nothing tells it, as an instance may let in whoever is near.
+fn key(configuration: &Configuration) -> anyhow::Result<Option<SecretString>> {
     match configuration.admin_key() {
-        AdminKey::Given(key) | AdminKey::FirstClientKey(key) => Ok(key),
-        AdminKey::InDataDir => admin_key::read(&configuration.settings.data_dir)
-            .context("no key: set ADMIN_KEY, API_KEY or DATA_DIR as for the running instance"),
+        AdminKey::Given(key) | AdminKey::FirstClientKey(key) => Ok(Some(key)),
+        AdminKey::InDataDir => {
+            let data_dir = &configuration.settings.data_dir;
+            let exists = admin_key::path(data_dir).exists();
+            exists.then(|| admin_key::read(data_dir)).transpose()
+        }
     }
 }
 
@@ -185,25 +182,30 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Sends the key with each call.
+/// Sends the key, if any, with each call.
 #[derive(Clone)]
-struct Bearer(MetadataValue<Ascii>);
+struct Bearer(Option<MetadataValue<Ascii>>);
 
 impl Bearer {
-    fn new(key: &SecretString) -> anyhow::Result<Self> {
+    fn new(key: Option<&SecretString>) -> anyhow::Result<Self> {
+        let Some(key) = key else {
+            return Ok(Self(None));
+        };
         let mut value: MetadataValue<Ascii> = format!("Bearer {}", key.expose_secret())
             .parse()
             .context("the key can't be sent in a header")?;
         value.set_sensitive(true);
-        Ok(Self(value))
+        Ok(Self(Some(value)))
     }
 }
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request
-            .metadata_mut()
-            .insert("authorization", self.0.clone());
+        if let Some(value) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
+        }
         Ok(request)
     }
 }

@@ -80,13 +80,14 @@ async fn ask_http(connection: TcpStream, address: SocketAddr, path: &str) -> any
     let request = Request::get(path)
         .header(HOST, address.to_string())
         .body(String::new())?;
+    let response = sender.send_request(request);
+    tokio::pin!(response);
     let response = tokio::select! {
-        response = sender.send_request(request) => response?,
-        closed = connection => {
-            closed?;
-            bail!("{address} closed the connection without an answer");
-        }
-    };
+        response = &mut response => response,
+        // It may have ended with the answer as well as without.
+        _ = connection => response.await,
+    }
+    .with_context(|| format!("http://{address}{path} does not answer"))?;
     match response.status() {
         StatusCode::OK => Ok(()),
         status => bail!("http://{address}{path} answers {status}"),
@@ -105,5 +106,121 @@ async fn ask_grpc(address: SocketAddr, ready: bool) -> anyhow::Result<()> {
         ServingStatus::Serving => Ok(()),
         _ if !ready => Ok(()),
         status => bail!("the core is {}", status.as_str_name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+    use tonic::transport::{Server, server::TcpIncoming};
+    use tonic_health::server::health_reporter;
+
+    use super::*;
+    use crate::config::Environment;
+
+    async fn listener() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").await.unwrap()
+    }
+
+    /// An address at which nothing listens.
+    async fn deserted() -> String {
+        listener().await.local_addr().unwrap().to_string()
+    }
+
+    fn configuration(listen: &str, grpc_listen: &str) -> Configuration {
+        let environment = Environment::from([
+            ("LISTEN".to_owned(), listen.to_owned()),
+            ("GRPC_LISTEN".to_owned(), grpc_listen.to_owned()),
+        ]);
+        Configuration::load(&environment, None).unwrap()
+    }
+
+    /// Answers one request with this status; returns the request's first line.
+    async fn answer(listener: TcpListener, status: &str) -> String {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(connection.read_u8().await.unwrap());
+        }
+        let response = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        connection.write_all(response.as_bytes()).await.unwrap();
+        let request = String::from_utf8(request).unwrap();
+        request.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn an_instance_is_asked_where_it_listens() {
+        for (ready, path) in [(false, "/healthz"), (true, "/readyz")] {
+            let listener = listener().await;
+            let address = listener.local_addr().unwrap();
+            let port = format!("0.0.0.0:{}", address.port());
+            let configuration = configuration(&port, "off");
+            let (checked, request) =
+                tokio::join!(check(ready, &configuration), answer(listener, "200 OK"));
+            assert_eq!(checked.unwrap(), format!("http://{address}{path}"));
+            assert_eq!(request, format!("GET {path} HTTP/1.1"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_is_not_ready_is_told_by_its_answer() {
+        let listener = listener().await;
+        let address = listener.local_addr().unwrap().to_string();
+        let configuration = configuration(&address, "off");
+        let (checked, _) = tokio::join!(
+            check(true, &configuration),
+            answer(listener, "503 Service Unavailable")
+        );
+        assert_eq!(
+            checked.unwrap_err().to_string(),
+            format!("http://{address}/readyz answers 503 Service Unavailable")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_core_alone_is_asked_by_grpc() {
+        let listener = listener().await;
+        let address = listener.local_addr().unwrap().to_string();
+        let (reporter, service) = health_reporter();
+        let server = Server::builder()
+            .add_service(service)
+            .serve_with_incoming(TcpIncoming::from(listener));
+        let configuration = configuration(&deserted().await, &address);
+        let checks = async {
+            let asked = format!("grpc.health.v1 at {address}");
+            assert_eq!(check(true, &configuration).await.unwrap(), asked);
+            reporter
+                .set_service_status("", tonic_health::ServingStatus::NotServing)
+                .await;
+            assert_eq!(check(false, &configuration).await.unwrap(), asked);
+            let error = check(true, &configuration).await.unwrap_err();
+            assert_eq!(error.root_cause().to_string(), "the core is NOT_SERVING");
+        };
+        tokio::select! {
+            () = checks => {}
+            ended = server => panic!("{ended:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn where_nothing_listens_both_settings_are_named() {
+        let (http, grpc) = (deserted().await, deserted().await);
+        assert_eq!(
+            check(false, &configuration(&http, &grpc))
+                .await
+                .unwrap_err()
+                .to_string(),
+            format!("nothing listens at {http} (LISTEN); gRPC at {grpc} (GRPC_LISTEN)")
+        );
+        assert_eq!(
+            check(false, &configuration(&http, "off"))
+                .await
+                .unwrap_err()
+                .to_string(),
+            format!("nothing listens at {http} (LISTEN), and GRPC_LISTEN is off")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! What the parts of the process are told, made from the settings.
 
-use std::{num::NonZeroUsize, thread};
+use std::{net::SocketAddr, num::NonZeroUsize, thread};
 
 use http::Uri;
 use llm2api_core::config::{
@@ -8,9 +8,8 @@ use llm2api_core::config::{
 };
 use llm2api_gateway::config::Config as GatewayConfig;
 use secrecy::SecretString;
-use std::net::SocketAddr;
 
-use super::{ClientKeys, Configuration, GrpcListen, Problem};
+use super::{ClientKeys, Configuration, GrpcListen, Problem, value::CoreUrl};
 
 /// Which parts of llm2api a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +77,24 @@ impl Configuration {
         };
         urls.0
             .iter()
-            .map(|url| {
+            .map(|CoreUrl(url)| {
                 url.as_str()
                     .parse()
                     .map_err(|error| Problem::new("CORE_URL", format!("{url}: {error}")))
             })
             .collect()
+    }
+
+    /// Which settings are given in vain to a process of this role; one line each.
+    pub(crate) fn settings_in_vain(&self, role: Role) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if role != Role::Gateway && self.settings.core_url.is_some() {
+            warnings.push("CORE_URL has no effect here: only `llm2api gateway` uses it".to_owned());
+        }
+        if role == Role::Gateway && !self.upstreams.is_empty() {
+            warnings.push("upstreams have no effect here: only the core uses them".to_owned());
+        }
+        warnings
     }
 
     /// Where gRPC is served.

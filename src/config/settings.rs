@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use super::{
     declaration::declare_settings,
     value::{
-        Aliases, ApiPath, ByteSize, ClientKeys, GrpcListen, HttpUrl, HttpUrls, KindChoice,
+        Aliases, ApiPath, ByteSize, ClientKeys, CoreUrl, CoreUrls, GrpcListen, HttpUrl, KindChoice,
         LogFilter, LogFormat, ModelIds, ModelName, NoProxy, Origins, PeerNetworks,
         PositiveDuration, ProxyUrl, RuntimeKind, UpstreamName,
     },
@@ -29,7 +29,7 @@ declare_settings! {
         /// gRPC address; `off` for none.
         grpc_listen: Option<GrpcListen> = "GRPC_LISTEN", "`127.0.0.1:50051`; `0.0.0.0:50051` for `core`";
         /// For `gateway`: the cores, in order of preference.
-        core_url: Option<HttpUrls> = "CORE_URL", "–";
+        core_url: Option<CoreUrls> = "CORE_URL", "–";
         /// What proves a `gateway` to the cores.
         core_key: Option<SecretString> = "CORE_KEY", "`ADMIN_KEY`'s value";
         /// What clients must send as bearer; several, comma-separated. Unset: open to loopback and private addresses with any key or none. `off`: open to all.
@@ -91,7 +91,7 @@ declare_settings! {
         /// The TOML file with settings, upstreams and models.
         config: Option<PathBuf> = "CONFIG", "–";
         /// For the command line only: the running instance.
-        llm2api_url: HttpUrls = "LLM2API_URL", "http://127.0.0.1:50051";
+        llm2api_url: CoreUrl = "LLM2API_URL", "http://127.0.0.1:50051";
         /// Where all state is kept.
         data_dir: PathBuf = "DATA_DIR", "./data";
         /// Which log lines go to standard error. Libraries' own stay at `warn` unless named: `info,hyper=debug`.

@@ -15,7 +15,7 @@ pub(crate) use self::{
     list::{Aliases, ModelIds},
     name::{ApiPath, ModelName, NoProxy, UpstreamName},
     quantity::{ByteSize, PositiveDuration},
-    url::{HttpUrl, HttpUrls, ProxyUrl},
+    url::{CoreUrl, CoreUrls, HttpUrl, ProxyUrl},
 };
 
 /// A value that a setting may have.

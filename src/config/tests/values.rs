@@ -11,7 +11,7 @@ use super::{load, problems};
 use crate::config::{
     ClientKeys, GrpcListen, Role,
     value::{
-        Aliases, ApiPath, ByteSize, HttpUrls, LogFilter, Origins, PeerNetworks, PositiveDuration,
+        Aliases, ApiPath, ByteSize, CoreUrls, LogFilter, Origins, PeerNetworks, PositiveDuration,
         ProxyUrl, SettingValue, UpstreamName,
     },
 };
@@ -182,11 +182,11 @@ fn proxies_have_one_of_four_schemes_or_none() {
 
 #[test]
 fn cores_are_http_addresses_in_order() {
-    let HttpUrls(urls) = read::<HttpUrls>("http://a:50051, http://b:50051").unwrap();
-    let shown: Vec<_> = urls.iter().map(url::Url::as_str).collect();
+    let CoreUrls(urls) = read::<CoreUrls>("http://a:50051, http://b:50051").unwrap();
+    let shown: Vec<_> = urls.iter().map(|url| url.0.as_str()).collect();
     assert_eq!(shown, ["http://a:50051/", "http://b:50051/"]);
     for text in ["a:50051", "https://a", "http://a,b", ","] {
-        assert_eq!(read::<HttpUrls>(text), None, "{text}");
+        assert_eq!(read::<CoreUrls>(text), None, "{text}");
     }
 }
 
@@ -294,6 +294,24 @@ fn a_gateway_needs_a_core_and_a_key() {
     ] {
         assert_eq!(load(variables).core_key().unwrap().expose_secret(), key);
     }
+}
+
+#[test]
+fn settings_of_another_role_warn() {
+    let both = load(&[
+        ("CORE_URL", "http://10.0.0.5:50051"),
+        ("UPSTREAM_URL", "http://10.0.0.6"),
+    ]);
+    for role in [Role::Serve, Role::Core] {
+        assert_eq!(
+            both.settings_in_vain(role),
+            ["CORE_URL has no effect here: only `llm2api gateway` uses it"]
+        );
+    }
+    assert_eq!(
+        both.settings_in_vain(Role::Gateway),
+        ["upstreams have no effect here: only the core uses them"]
+    );
 }
 
 #[test]

@@ -21,23 +21,35 @@ impl SettingValue for HttpUrl {
     }
 }
 
-/// `http:` addresses of cores or of a running instance, in order of preference; at least one.
+/// The `http:` address of a core's gRPC port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HttpUrls(pub(crate) Vec<Url>);
+pub(crate) struct CoreUrl(pub(crate) Url);
 
-impl HttpUrls {
+impl SettingValue for CoreUrl {
+    const TAKES: &'static str = "an http:// address: http://10.0.0.5:50051";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let url = Url::parse(text.trim()).ok()?;
+        (url.scheme() == "http" && url.has_host()).then_some(Self(url))
+    }
+
+    fn shown(text: &str) -> String {
+        without_userinfo(text)
+    }
+}
+
+/// Addresses of cores, in order of preference; at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CoreUrls(pub(crate) Vec<CoreUrl>);
+
+impl CoreUrls {
     fn from_items<'a>(items: impl Iterator<Item = &'a str>) -> Option<Self> {
-        let urls: Vec<Url> = items
-            .map(|item| {
-                let url = Url::parse(item.trim()).ok()?;
-                (url.scheme() == "http" && url.has_host()).then_some(url)
-            })
-            .collect::<Option<_>>()?;
+        let urls: Vec<CoreUrl> = items.map(CoreUrl::from_text).collect::<Option<_>>()?;
         (!urls.is_empty()).then_some(Self(urls))
     }
 }
 
-impl SettingValue for HttpUrls {
+impl SettingValue for CoreUrls {
     const TAKES: &'static str = "http:// addresses, comma-separated: http://10.0.0.5:50051";
 
     fn from_text(text: &str) -> Option<Self> {
