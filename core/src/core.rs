@@ -35,7 +35,9 @@ const UPSTREAMS: &str = "upstreams";
 /// How often a model list is asked for.
 const LIST_INTERVAL: Duration = Duration::from_secs(180);
 /// After how long a list that could not be had is asked for again, at first; doubling.
-const FIRST_LIST_RETRY: Duration = Duration::from_secs(2);
+const FIRST_LIST_RETRY: Duration = Duration::from_secs(1);
+/// The longest that a list which could not be had is waited for: an upstream that has come back is soon seen.
+const MAX_LIST_RETRY: Duration = Duration::from_secs(15);
 /// Resets that a gateway may have sent before we took note of the streams: one for each client that may leave at once.
 const MAX_PENDING_RESETS: usize = 65_536;
 /// Bytes of a call's metadata; hyper's own limit of 16 KiB is below what OpenAI allows clients.
@@ -211,7 +213,7 @@ impl Core {
                 retry_after = FIRST_LIST_RETRY;
                 LIST_INTERVAL
             } else {
-                let doubled = (retry_after * 2).min(LIST_INTERVAL);
+                let doubled = (retry_after * 2).min(MAX_LIST_RETRY);
                 std::mem::replace(&mut retry_after, doubled)
             };
             // Spread, so that many upstreams, and many of us, don't ask at the same instant.
