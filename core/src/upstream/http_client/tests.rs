@@ -3,8 +3,11 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use url::Url;
 
 use super::{AddressError, HttpClients};
-use crate::config::{
-    AccessConfig, ClientAccess, Clocks, Config, EgressProxies, UpstreamConfig, UpstreamKind,
+use crate::{
+    config::{
+        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, UpstreamConfig, UpstreamKind,
+    },
+    runtime,
 };
 
 /// A configuration in which nothing is special.
@@ -68,7 +71,28 @@ fn an_upstream_is_named_by_host_and_port_alone() {
         ("http://[::1]:8000", "[::1]:8000"),
     ];
     for (url, address) in table {
-        let clients = HttpClients::new(&upstream_at(url), &config()).expect("good");
-        assert_eq!(&**clients.address(), address);
+        assert_eq!(super::address(&Url::parse(url).expect("valid")), address);
     }
+}
+
+#[test]
+fn each_runtime_has_a_client_of_its_own() {
+    let general = Config {
+        runtime_count: 2,
+        ..config()
+    };
+    let clients = HttpClients::new(&upstream_at("http://h"), &general).expect("good");
+    let client_of = |index| {
+        std::thread::scope(|scope| {
+            let place = scope.spawn(|| {
+                runtime::set_index(index);
+                std::ptr::from_ref(clients.client().expect("a client")).addr()
+            });
+            place.join().expect("no panic")
+        })
+    };
+    assert_eq!(client_of(0), client_of(0));
+    assert_ne!(client_of(0), client_of(1));
+    // A thread of a runtime that was not announced.
+    assert_eq!(client_of(7), client_of(1));
 }

@@ -1,22 +1,21 @@
 //! The adapter against a server that says exactly what a test wants, over TCP.
 
+mod failing;
 mod golden;
 mod server;
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use llm2api_proto::v1::{
-    ChatEvent, ChatRequest, ChatStart, ChoiceDelta, ChoiceFinish, FinishReason, Message, RawField,
-    Usage, chat_event::Event,
+    ChatEvent, ChatRequest, ChatStart, ChoiceDelta, ChoiceFinish, FinishReason, Message, Usage,
+    chat_event::Event,
 };
 use prost_types::Timestamp;
+use url::Url;
 
 use self::server::{Ending, Server};
 use super::{
     super::{
         ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
-        failure::{Clock, UpstreamError},
         http_client::tests::{config, upstream_at},
     },
     OpenAi,
@@ -241,252 +240,6 @@ async fn a_connection_is_used_again_though_its_last_byte_comes_after_the_end_mar
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_in_the_middle_fails_after_its_events() {
-    let half = STREAM.split_inclusive("\n\n").take(2).collect::<String>();
-    let answer = with_head("text/event-stream", &half);
-    let before = events_of_stream()[..3].to_vec();
-
-    let (events, failure, address) = chat_with(&answer, Ending::Close).await;
-    assert_eq!(events, before);
-    let expected = format!("the stream of {address} ended before the answer was complete");
-    assert_eq!(
-        failure,
-        Some(failed(FailureKind::Unavailable, expected.clone()))
-    );
-
-    // Cut inside of an event.
-    let mut cut = answer.clone();
-    cut.extend_from_slice(b"data: {\"id\":\"c1\",\"choi");
-    let (events, failure, address) = chat_with(&cut, Ending::Close).await;
-    assert_eq!(events, before);
-    let expected = format!("the stream of {address} ended before the answer was complete");
-    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
-
-    let (events, failure, address) = chat_with(&answer, Ending::Reset).await;
-    assert_eq!(events, before);
-    let expected = format!("the connection to {address} broke: connection reset");
-    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
-}
-
-#[tokio::test]
-async fn a_reset_after_the_last_finish_harms_nobody() {
-    let body: String = STREAM.split_inclusive("\n\n").take(4).collect();
-    let answer = with_head("text/event-stream", &body);
-    let (events, failure, _) = chat_with(&answer, Ending::Reset).await;
-    assert_eq!((events, failure), (events_of_stream(), None));
-}
-
-#[tokio::test]
-async fn an_upstream_that_is_not_there_is_unavailable() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
-    let (events, failure) = chat(&adapter(&format!("http://{address}"))).await;
-    assert_eq!(events, []);
-    let expected = format!("{address} can't be reached: connection refused");
-    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
-
-    let (_, failure, address) = chat_with(b"", Ending::Close).await;
-    let failure = failure.expect("no answer");
-    assert_eq!(failure.kind, FailureKind::Unavailable);
-    let expected = format!("the connection to {address} broke: ");
-    assert!(failure.message.starts_with(&expected), "{failure}");
-}
-
-#[tokio::test]
-async fn an_upstream_that_does_not_take_connections_misses_the_connect_clock() {
-    // A listener whose queue is full: what connects to it is not answered.
-    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-    socket
-        .bind("127.0.0.1:0".parse().expect("valid"))
-        .expect("a free port");
-    let listener = socket.listen(0).expect("bound");
-    let address = listener.local_addr().expect("bound");
-    let mut waiting = Vec::new();
-    for _ in 0..4 {
-        let connect = tokio::net::TcpStream::connect(address);
-        match tokio::time::timeout(Duration::from_millis(200), connect).await {
-            Ok(stream) => waiting.push(stream.expect("connected")),
-            Err(_) => break,
-        }
-    }
-    let mut general = config();
-    general.clocks.connect = Duration::from_millis(100);
-    let adapter = OpenAi::new(&upstream_at(&format!("http://{address}")), &general).expect("good");
-    let (_, failure) = chat(&adapter).await;
-    assert_eq!(
-        failure,
-        Some(failed(
-            FailureKind::Clock(Clock::Connect),
-            format!("{address} was not reached in time")
-        ))
-    );
-}
-
-#[tokio::test]
-async fn what_is_no_answer_fails_with_what_it_is() {
-    let half = r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#;
-    let table = [
-        (
-            "text/html",
-            "<html>",
-            FailureKind::Misconfigured,
-            "ADDRESS answered with a web page (200 OK); the upstream's url should be that of an OpenAI-compatible API",
-        ),
-        (
-            "text/plain",
-            "\n<!DOCTYPE html>",
-            FailureKind::Misconfigured,
-            "ADDRESS answered with a web page (200 OK); the upstream's url should be that of an OpenAI-compatible API",
-        ),
-        (
-            "text/event-stream",
-            "",
-            FailureKind::Unavailable,
-            "the stream of ADDRESS ended before the answer was complete",
-        ),
-        (
-            "application/json",
-            "",
-            FailureKind::Unavailable,
-            "the stream of ADDRESS ended before the answer was complete",
-        ),
-        (
-            "text/event-stream",
-            "data: [DONE]\n\n",
-            FailureKind::Unavailable,
-            "ADDRESS sent an answer without a choice",
-        ),
-        (
-            "text/event-stream",
-            "data: garbage\n\n",
-            FailureKind::Unavailable,
-            "ADDRESS sent what is no part of a chat completion",
-        ),
-        (
-            "application/x-ndjson",
-            &format!("{half}\n{half}\n"),
-            FailureKind::Unavailable,
-            "ADDRESS sent what is no chat completion",
-        ),
-        (
-            "application/json",
-            "{}",
-            FailureKind::Unavailable,
-            "ADDRESS sent what is no chat completion",
-        ),
-    ];
-    for (content_type, body, kind, message) in table {
-        let answer = with_head(content_type, body);
-        let (events, failure, address) = chat_with(&answer, Ending::Close).await;
-        assert_eq!(events, [], "{body}");
-        let failure = failure.expect(body);
-        assert_eq!(failure.kind, kind, "{body}");
-        assert_eq!(failure.message, message.replace("ADDRESS", &address));
-    }
-}
-
-#[tokio::test]
-async fn an_event_larger_than_the_limit_fails() {
-    let body = format!("data: {}", "x".repeat(2 << 20));
-    let answer = with_head("text/event-stream", &body);
-    let (events, failure, address) = chat_with(&answer, Ending::Close).await;
-    assert_eq!(events, []);
-    let expected = format!("{address} sent an event of more than 1048576 bytes");
-    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
-}
-
-#[tokio::test]
-async fn an_error_in_a_stream_fails_with_what_it_says() {
-    let body = r#"data: {"error":{"message":"Rate limit for sk-secret-0123456789","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
-    let answer = with_head("text/event-stream", body);
-    let (events, failure, address) = chat_with(&answer, Ending::Close).await;
-    assert_eq!(events, []);
-    assert_eq!(
-        failure,
-        Some(Failure {
-            kind: FailureKind::RateLimited,
-            message: format!("{address} answered with an error"),
-            retry_after: None,
-            status: Some(429),
-            upstream_error: Some(UpstreamError {
-                message: "Rate limit for [redacted]".to_owned(),
-                error_type: Some("requests".to_owned()),
-                param: None,
-                code: Some("rate_limit_exceeded".to_owned()),
-            }),
-        })
-    );
-}
-
-#[tokio::test]
-async fn a_status_that_is_no_success_fails_with_what_it_says() {
-    let answer = concat!(
-        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n",
-        r#"{"error":{"message":"slow down","type":"tokens","code":429}}"#,
-    );
-    let (events, failure, address) = chat_with(answer.as_bytes(), Ending::Close).await;
-    assert_eq!(events, []);
-    assert_eq!(
-        failure,
-        Some(Failure {
-            kind: FailureKind::RateLimited,
-            message: format!("{address} answered 429 Too Many Requests"),
-            retry_after: Some(Duration::from_secs(7)),
-            status: Some(429),
-            upstream_error: Some(UpstreamError {
-                message: "slow down".to_owned(),
-                error_type: Some("tokens".to_owned()),
-                param: None,
-                code: Some("429".to_owned()),
-            }),
-        })
-    );
-}
-
-#[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let answer =
-        b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
-    let (_, failure, address) = chat_with(answer, Ending::Close).await;
-    let message = format!(
-        "{address} answered with a redirect (302 Found); the upstream's url should be that of an OpenAI-compatible API"
-    );
-    assert_eq!(
-        failure,
-        Some(Failure {
-            status: Some(302),
-            ..failed(FailureKind::Misconfigured, message)
-        })
-    );
-}
-
-#[tokio::test]
-async fn a_request_that_carries_what_is_no_json_is_not_sent() {
-    let adapter = adapter("http://127.0.0.1:1");
-    let mut request = question();
-    request.extra_fields.push(RawField {
-        name: "top_k".to_owned(),
-        value_json: "1,\"model\":\"other\"".to_owned(),
-    });
-    let call = ChatCall {
-        request: &request,
-        model: "m-1",
-        credential: &Credential::Anonymous,
-    };
-    let failure = adapter.chat(call).await.err();
-    assert_eq!(
-        failure,
-        Some(failed(
-            FailureKind::Rejected,
-            "the field `top_k` is not valid JSON".to_owned()
-        ))
-    );
-}
-
-#[tokio::test]
 async fn an_answer_that_is_dropped_closes_its_connection() {
     let half = STREAM.split_inclusive("\n\n").take(2).collect::<String>();
     let answer = with_head("text/event-stream", &half);
@@ -547,4 +300,16 @@ async fn a_login_in_the_url_is_sent_and_never_shown() {
         "{request}"
     );
     assert!(request.contains(&format!("host: {}\r\n", server.address())));
+}
+#[tokio::test]
+async fn an_upstream_behind_a_proxy_is_asked_through_it() {
+    let answer = with_head("text/event-stream", STREAM);
+    let mut proxy = Server::start(vec![(answer, Ending::Close)]).await;
+    let mut upstream = upstream_at("http://up.example:8000/v1");
+    upstream.proxy = Some(Url::parse(&proxy.url()).expect("valid"));
+    let adapter = OpenAi::new(&upstream, &config()).expect("a good address");
+    assert_eq!(chat(&adapter).await, (events_of_stream(), None));
+    let request = proxy.request().await;
+    let line = "POST http://up.example:8000/v1/chat/completions HTTP/1.1\r\n";
+    assert!(request.starts_with(line), "{request}");
 }

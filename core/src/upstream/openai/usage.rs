@@ -4,17 +4,14 @@ use llm2api_proto::v1;
 
 use super::{json_value::Integer, wire};
 
-/// The usage, where the upstream's object tells any.
+/// The usage, where the upstream's object tells any: zeros stand for not having counted, since no prompt is empty.
 pub(super) fn usage(usage: wire::Usage) -> Option<v1::Usage> {
-    if usage.prompt_tokens.is_none()
-        && usage.completion_tokens.is_none()
-        && usage.total_tokens.is_none()
-    {
-        return None;
-    }
     let count = |integer: Option<Integer>| integer.map_or(0, |integer| integer.0);
     let prompt_tokens = count(usage.prompt_tokens);
     let completion_tokens = count(usage.completion_tokens);
+    if prompt_tokens == 0 && completion_tokens == 0 && count(usage.total_tokens) == 0 {
+        return None;
+    }
     Some(v1::Usage {
         prompt_tokens,
         completion_tokens,

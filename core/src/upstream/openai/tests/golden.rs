@@ -84,8 +84,10 @@ fn read(clients: &Arc<HttpClients>, text: &[u8], cuts: &[usize]) -> String {
         1
     };
     let body = Body::wrap_stream(stream::iter(pieces));
-    let answer = AnswerStream::new(clients, &key(), &headers, body, choice_count, 1 << 20);
-    let mut answer = answer.ok().expect("an event stream");
+    let Ok(mut answer) = AnswerStream::new(clients, &key(), &headers, body, choice_count, 1 << 20)
+    else {
+        panic!("an event stream");
+    };
     let mut shown = String::new();
     // All is here, so nothing is waited for.
     while let Some(batch) = answer.next().now_or_never().expect("ready") {
