@@ -19,11 +19,21 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// `UNSUPPORTED_MEDIA_TYPE`, `REQUEST_TOO_LARGE`, `BODY_TIMEOUT`, or `INVALID_REQUEST` where the connection broke.
 pub(crate) async fn read_json(request: Request, max_bytes: usize) -> Result<Bytes, ContractError> {
     let (parts, body) = request.into_parts();
-    if !is_json(&parts.headers) {
-        return Err(ContractError::new(
+    let unsupported = |message| {
+        Err(ContractError::new(
             ErrorReason::UnsupportedMediaType,
-            "The body must be JSON, sent with `Content-Type: application/json`.",
-        ));
+            message,
+        ))
+    };
+    if !is_json(&parts.headers) {
+        return unsupported("The body must be JSON, sent with `Content-Type: application/json`.");
+    }
+    if parts
+        .headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
+        return unsupported("The body must be sent as it is, without `Content-Encoding`.");
     }
     read(body, max_bytes).await
 }

@@ -5,12 +5,13 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use axum::{Router, body::Body, response::Response};
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Request, StatusCode, Version, header};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use llm2api_proto::metadata::REQUEST_ID;
 use tower::Service;
 
 use crate::{
     access::Arrival,
+    connection::UnreadBody,
     error,
     facade::Facade,
     prefix::Place,
@@ -37,11 +38,18 @@ impl Front {
     }
 
     /// Answers one request of this peer.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        unread_body: &UnreadBody,
+    ) -> Response {
         let begin = Instant::now();
         // Until the head is made; a streamed body has a token of its own.
         let _running = self.facade.running.token();
         let request_id = request_id::choose(request.headers());
+        let has_body = !request.body().is_end_stream();
+        unread_body.note(has_body);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Arrival {
             request_id: request_id.clone(),
@@ -53,6 +61,8 @@ impl Front {
             tracing::error!(request_id = ?request_id, "a request ended in a panic");
             error::response(&error::internal())
         });
+        // What succeeds has read its body.
+        unread_body.note(has_body && !response.status().is_success());
         let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
         let headers = response.headers_mut();
         headers.insert(HeaderName::from_static(REQUEST_ID), request_id);

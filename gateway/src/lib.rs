@@ -6,6 +6,7 @@ mod body;
 mod calls;
 mod client_address;
 pub mod config;
+mod connection;
 mod core_client;
 mod error;
 mod facade;

@@ -7,12 +7,13 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{Stopping, front::Front};
+use crate::{
+    Stopping,
+    connection::{Connection, UnreadBody},
+    front::Front,
+};
 
 /// Time for a request's head, counted from the answer before it: so also the life of an idle connection. Above the 60 s for which
 /// proxies in front customarily keep theirs.
@@ -40,14 +41,22 @@ pub(crate) async fn serve(front: Arc<Front>, listener: TcpListener, stopping: &S
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
+                    let unread_body = UnreadBody::default();
+                    let Ok(stream) = Connection::new(stream, unread_body.clone()) else {
+                        continue;
+                    };
                     let front = Arc::clone(&front);
                     let peer = peer.ip();
                     let service = service_fn(move |request| {
                         let front = Arc::clone(&front);
-                        async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
+                        let unread_body = unread_body.clone();
+                        async move {
+                            Ok::<_, Infallible>(front.answer(request, peer, &unread_body).await)
+                        }
                     });
-                    let Ok(io) = prepare(stream) else { continue };
-                    let connection = builder.serve_connection(io, service).into_owned();
+                    let connection = builder
+                        .serve_connection(TokioIo::new(stream), service)
+                        .into_owned();
                     let connection = graceful.watch(connection);
                     // Awaited by the join set: here, or below at the end.
                     connections.spawn(async move {
@@ -78,16 +87,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .max_header_list_size(MAX_HEADER_SIZE)
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
         .initial_stream_window_size(WINDOW_SIZE)
-        .initial_connection_window_size(WINDOW_SIZE)
-        // Each client that gives up a stream resets it; the connection's other streams must live on.
-        .max_local_error_reset_streams(None);
+        .initial_connection_window_size(WINDOW_SIZE);
     builder
-}
-
-fn prepare(stream: TcpStream) -> io::Result<TokioIo<TcpStream>> {
-    // Without it a chunk waits for the acknowledgement of the one before, up to 40 ms.
-    stream.set_nodelay(true)?;
-    Ok(TokioIo::new(stream))
 }
 
 /// Waits where the process is short of something; what one client did needs no rest.

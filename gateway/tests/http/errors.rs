@@ -176,7 +176,14 @@ async fn a_body_above_the_bound_is_refused() {
 #[tokio::test]
 async fn a_body_that_is_not_declared_as_json_is_refused() {
     let gateway = TestGateway::start(FakeCore::default().service()).await;
-    for headers in [&[][..], &[("content-type", "text/plain")]] {
+    for headers in [
+        &[][..],
+        &[("content-type", "text/plain")],
+        &[
+            ("content-type", "application/json"),
+            ("content-encoding", "gzip"),
+        ],
+    ] {
         let reply = gateway
             .send(request(Method::POST, "/v1/chat/completions", headers, CHAT))
             .await;
@@ -200,4 +207,24 @@ async fn a_malformed_body_names_the_field_at_fault() {
             "type": "invalid_request_error", "param": "messages[0].role", "code": "invalid_type"
         } })
     );
+}
+
+#[tokio::test]
+async fn a_client_that_sends_all_of_a_large_body_first_still_reads_the_refusal() {
+    let gateway = TestGateway::with(
+        Config {
+            max_body_bytes: 100,
+            ..config()
+        },
+        FakeCore::default().service(),
+    )
+    .await;
+    let mut connection = gateway.raw_chat(&" ".repeat(64 << 20)).await;
+    connection.ends().await;
+    assert!(
+        connection.seen.starts_with("HTTP/1.1 413 "),
+        "{}",
+        connection.seen
+    );
+    assert!(connection.seen.ends_with(r#""code":"request_too_large"}}"#));
 }

@@ -9,6 +9,7 @@ mod errors;
 mod fake_core;
 mod gateway;
 mod hang_up;
+mod http2;
 mod models;
 mod paths;
 mod stopping;
