@@ -32,7 +32,8 @@ help: ## List the targets
 
 .PHONY: run
 run: ## Start llm2api, built for release; settings come from the environment (UPSTREAM_URL=… make run)
-	cargo run --release --locked --package llm2api
+	@# An LLM2API_… that is no setting would stop the start.
+	env --unset=LLM2API_TEST_TOOLS cargo run --release --locked --package llm2api
 
 .PHONY: build
 build: ## Build llm2api for release
