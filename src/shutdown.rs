@@ -123,7 +123,7 @@ pub(crate) async fn stop(
 ) {
     tokio::pin!(servers_ended);
     stops.drain();
-    if signal == StopSignal::Terminate {
+    if signal == StopSignal::Terminate && !times.delay.is_zero() {
         tracing::info!(delay = ?times.delay, "stopping: new requests are still served for a while");
         tokio::select! {
             () = sleep(times.delay) => {}
