@@ -1,9 +1,11 @@
 //! `llm2api chat`: asks a model of a running instance, by gRPC.
 
 mod output;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    io::{self, IsTerminal, Read},
+    io::{self, IsTerminal, Read, Write},
     process::ExitCode,
     time::Duration,
 };
@@ -57,7 +59,9 @@ pub(super) fn run(options: &ChatOptions, configuration: &Configuration, json: bo
     };
     let asked = on_a_runtime(async {
         tokio::select! {
-            result = chat(options, message, configuration, json) => result.map(|()| End::Complete),
+            result = chat(options, message, configuration, Output::of_process(json)) => {
+                result.map(|()| End::Complete)
+            }
             // Dropping the call cancels it.
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted.context("can't listen for Ctrl-C").map(|()| End::Interrupted)
@@ -96,7 +100,7 @@ async fn chat(
     options: &ChatOptions,
     message: String,
     configuration: &Configuration,
-    json: bool,
+    mut output: Output<impl Write>,
 ) -> anyhow::Result<()> {
     let bearer = Bearer::new(key(configuration)?.as_ref())?;
     let channel = connect(configuration).await?;
@@ -124,7 +128,6 @@ async fn chat(
         .await
         .map_err(explain)?
         .into_inner();
-    let mut output = Output::new(json);
     while let Some(response) = answer.message().await.map_err(explain)? {
         output.write(&response)?;
     }

@@ -12,25 +12,34 @@ use serde_json::{Value, json};
 const DIM: &str = "\u{1b}[2m";
 const RESET: &str = "\u{1b}[0m";
 
-/// Writes an answer's events: text to standard output, or all as lines of JSON.
-pub(super) struct Output<'a> {
+/// Writes an answer's events: its text, or all as lines of JSON.
+pub(super) struct Output<W: Write> {
     json: bool,
-    text: StdoutLock<'a>,
+    text: W,
     /// Where reasoning is shown: on a terminal only.
-    reasoning: Option<StderrLock<'a>>,
+    reasoning: Option<StderrLock<'static>>,
     is_reasoning: bool,
     /// Whether the last character written ended a line.
     at_line_start: bool,
 }
 
-impl Output<'_> {
+impl Output<StdoutLock<'static>> {
     /// Output of this process, as JSON or as text.
-    pub(super) fn new(json: bool) -> Self {
+    pub(super) fn of_process(json: bool) -> Self {
         let shows_reasoning = !json && io::stdout().is_terminal() && io::stderr().is_terminal();
+        let mut output = Self::new(io::stdout().lock(), json);
+        output.reasoning = shows_reasoning.then(|| io::stderr().lock());
+        output
+    }
+}
+
+impl<W: Write> Output<W> {
+    /// Output to this writer, as JSON or as text, without reasoning.
+    pub(super) fn new(text: W, json: bool) -> Self {
         Self {
             json,
-            text: io::stdout().lock(),
-            reasoning: shows_reasoning.then(|| io::stderr().lock()),
+            text,
+            reasoning: None,
             is_reasoning: false,
             at_line_start: true,
         }
@@ -76,7 +85,7 @@ impl Output<'_> {
     }
 }
 
-impl Drop for Output<'_> {
+impl<W: Write> Drop for Output<W> {
     /// Ends the line that the text left open, however the answer ended.
     fn drop(&mut self) {
         if !self.at_line_start {
