@@ -19,6 +19,10 @@ use tokio::{
 
 /// How long a connection is still read from after its last answer.
 const LINGER: Duration = Duration::from_secs(5);
+/// Time for the bytes that tell HTTP/1 from HTTP/2; hyper's clock for a request's head runs only from there.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most bytes that it takes to tell: the preface of HTTP/2 (RFC 9113, 3.4).
+const OPENING_SIZE: usize = 24;
 /// Bytes thrown away at a time.
 const LINGER_BUFFER: usize = 16 * 1024;
 
@@ -37,7 +41,14 @@ impl UnreadBody {
 pub(crate) struct Connection {
     stream: TcpStream,
     unread_body: UnreadBody,
+    opening: Option<Opening>,
     lingering: Option<Pin<Box<Sleep>>>,
+}
+
+/// A connection of which it is not known yet what it speaks.
+struct Opening {
+    deadline: Pin<Box<Sleep>>,
+    size: usize,
 }
 
 impl Connection {
@@ -48,6 +59,10 @@ impl Connection {
         Ok(Self {
             stream,
             unread_body,
+            opening: Some(Opening {
+                deadline: Box::pin(tokio::time::sleep(OPENING_TIMEOUT)),
+                size: 0,
+            }),
             lingering: None,
         })
     }
@@ -75,7 +90,23 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let size_before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let Some(opening) = &mut self.opening else {
+            return read;
+        };
+        if read.is_pending() {
+            return opening
+                .deadline
+                .as_mut()
+                .poll(context)
+                .map(|()| Err(io::ErrorKind::TimedOut.into()));
+        }
+        opening.size += buffer.filled().len() - size_before;
+        if opening.size >= OPENING_SIZE {
+            self.opening = None;
+        }
+        read
     }
 }
 
@@ -117,17 +148,36 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use super::*;
 
-    #[tokio::test]
-    async fn chunks_do_not_wait_for_acknowledgements() {
+    async fn connection() -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (stream, _) = listener.accept().await.unwrap();
-        let connection = Connection::new(stream, UnreadBody::default()).unwrap();
+        let connection = Connection::new(stream, UnreadBody::default());
+        (client.unwrap(), connection.unwrap())
+    }
+
+    #[tokio::test]
+    async fn chunks_do_not_wait_for_acknowledgements() {
+        let (_client, connection) = connection().await;
         assert!(connection.stream.nodelay().unwrap());
-        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_say_what_it_speaks_is_given_up() {
+        let (mut client, mut connection) = connection().await;
+        client.write_all(b"PRI").await.unwrap();
+        let mut opening = Vec::new();
+        let error = connection.read_to_end(&mut opening).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), opening.as_slice()),
+            (io::ErrorKind::TimedOut, &b"PRI"[..])
+        );
     }
 }

@@ -26,6 +26,8 @@ const MAX_BUFFER_SIZE: usize = 64 * 1024;
 const MAX_CONCURRENT_STREAMS: u32 = 1024;
 /// Bytes that an HTTP/2 client may send before it is read.
 const WINDOW_SIZE: u32 = 1024 * 1024;
+/// Silence after which an HTTP/2 client is asked for a sign of life.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Rest after a failure to accept: files are short, and trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -87,7 +89,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .max_header_list_size(MAX_HEADER_SIZE)
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
         .initial_stream_window_size(WINDOW_SIZE)
-        .initial_connection_window_size(WINDOW_SIZE);
+        .initial_connection_window_size(WINDOW_SIZE)
+        .keep_alive_interval(PING_INTERVAL);
     builder
 }
 
