@@ -1,11 +1,13 @@
 //! An upstream's answer, from the bytes of its body to batches of events.
 
 use std::{
+    future::Future,
     mem,
     ops::ControlFlow,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_util::Stream;
@@ -13,6 +15,7 @@ use http::HeaderMap;
 use http_body::Body as _;
 use llm2api_proto::v1::ChatEvent;
 use reqwest::Body;
+use tokio::time::Sleep;
 
 use super::{
     super::{Batch, Credential, Failure, FailureKind, http_client::HttpClients},
@@ -25,6 +28,10 @@ use super::{
 /// How OpenAI's streams say that they are complete; some upstreams write more behind it.
 const END_MARKER: &[u8] = b"[DONE]";
 
+/// How long the usage and the end marker may take after the last choice's finish. Some upstreams send neither and keep the
+/// connection.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Turns the body of a successful answer into batches; see [`super::super::Answer`] for what it keeps to.
 pub(super) struct AnswerStream {
     clients: Arc<HttpClients>,
@@ -36,6 +43,8 @@ pub(super) struct AnswerStream {
     /// The most bytes that an event, or an answer which is no stream, may have.
     limit: usize,
     state: State,
+    /// Runs since every choice has its finish: what may follow is the usage and the end marker.
+    grace: Option<Pin<Box<Sleep>>>,
 }
 
 /// How the events lie in the body.
@@ -90,6 +99,7 @@ impl AnswerStream {
             decoder: Decoder::new(choice_count),
             limit,
             state: State::Reading,
+            grace: None,
         })
     }
 
@@ -227,6 +237,17 @@ impl AnswerStream {
         }
     }
 
+    /// Waits for what may follow the last finish, but not for long: the answer is complete without it.
+    fn poll_grace(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.decoder.is_complete() {
+            return Poll::Pending;
+        }
+        let grace = self
+            .grace
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(GRACE)));
+        grace.as_mut().poll(context)
+    }
+
     fn complete(&mut self, events: &mut Vec<ChatEvent>) {
         match self.decoder.finish(events) {
             Ok(()) => self.state = State::Over,
@@ -280,7 +301,11 @@ impl Stream for AnswerStream {
                 State::Failing(failure) => return Poll::Ready(Some(Err(failure))),
                 State::Reading => this.state = State::Reading,
             }
-            let batch = match ready!(Pin::new(&mut this.body).poll_frame(context)) {
+            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
+                ready!(this.poll_grace(context));
+                return Poll::Ready(Some(Ok(this.end(None))));
+            };
+            let batch = match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(piece) => this.read(&piece),
                     // Trailers say nothing that we'd know.

@@ -219,6 +219,14 @@ async fn answers_arrive_whatever_their_head_says_and_however_they_are_framed() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_holds_the_connection_after_the_last_finish_has_answered() {
+    let without_marker = STREAM.replace("data: [DONE]\n\n", "");
+    let answer = with_head("text/event-stream", &without_marker);
+    let (events, failure, _) = chat_with(&answer, Ending::Hold).await;
+    assert_eq!((events, failure), (events_of_stream(), None));
+}
+
+#[tokio::test]
 async fn a_connection_is_used_again_though_its_last_byte_comes_after_the_end_marker() {
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
