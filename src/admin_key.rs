@@ -92,13 +92,18 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 fn explain(data_dir: &Path, error: &io::Error) -> anyhow::Error {
     let shown = data_dir.display();
     let uid = rustix::process::getuid().as_raw();
-    // What isn't there is owned by whom the folder above it is.
+    // What isn't there belongs to whom the folder above it does.
     let owner = data_dir
         .ancestors()
         .find_map(|folder| fs::metadata(folder).ok())
         .map_or("unknown".to_owned(), |metadata| metadata.uid().to_string());
+    let make = if data_dir.exists() {
+        String::new()
+    } else {
+        format!("mkdir -p {shown} && ")
+    };
     anyhow!(
-        "DATA_DIR {shown} is not writable: {error}; its owner is uid {owner}, we are uid {uid}: run `chown -R {uid} {shown}`, or set DATA_DIR or ADMIN_KEY"
+        "DATA_DIR {shown} is not writable: {error}; its owner is uid {owner}, we are uid {uid}: run `{make}chown -R {uid} {shown}`, or set DATA_DIR or ADMIN_KEY"
     )
 }
 
@@ -164,7 +169,7 @@ mod tests {
         let uid = rustix::process::getuid().as_raw();
         let beginning = format!("DATA_DIR {} is not writable: ", data_dir.display());
         let end = format!(
-            "its owner is uid {uid}, we are uid {uid}: run `chown -R {uid} {}`, or set DATA_DIR or ADMIN_KEY",
+            "its owner is uid {uid}, we are uid {uid}: run `mkdir -p {0} && chown -R {uid} {0}`, or set DATA_DIR or ADMIN_KEY",
             data_dir.display()
         );
         assert!(
