@@ -62,22 +62,26 @@ impl FromRequestParts<Arc<Facade>> for Admitted {
             return Err(error::internal().into());
         };
         let address = ClientAddress::find(arrival.peer, &parts.headers, &facade.trusted_proxies);
-        let request = CheckAccessRequest {
+        let question = Question {
             key: client_key(&parts.headers)?.unwrap_or_default(),
-            client_address: address.ip.to_string(),
-            address_untrusted: address.is_untrusted,
-            route: route(&parts.method, path.as_str()),
+            address,
+            method: if parts.method == Method::HEAD {
+                &Method::GET
+            } else {
+                &parts.method
+            },
+            path: path.as_str(),
         };
-        let question = hash(&request);
-        let client_id = match facade.access_answers.0.get(&question) {
+        let hash = question.hash();
+        let client_id = match facade.access_answers.0.get(&hash) {
             Some(client_id) => client_id,
             None => {
-                let response = facade.core.check_access(request).await?;
+                let response = facade.core.check_access(question.to_request()).await?;
                 let client_id = HeaderValue::try_from(response.client_id).map_err(|_| {
                     tracing::error!("the core sent a client id that can't stand in a header");
                     error::internal()
                 })?;
-                facade.access_answers.0.insert(question, client_id.clone());
+                facade.access_answers.0.insert(hash, client_id.clone());
                 client_id
             }
         };
@@ -88,28 +92,47 @@ impl FromRequestParts<Arc<Facade>> for Admitted {
     }
 }
 
-/// The route as the core knows it: `GET /v1/models/{id}`.
-fn route(method: &Method, template: &str) -> String {
-    let method = if method == Method::HEAD {
-        "GET"
-    } else {
-        method.as_str()
-    };
-    format!("{method} {}", template.replace("{*", "{"))
+/// What the core is asked, in the request's own words: most questions have just been answered, and cost no copy.
+struct Question<'a> {
+    key: &'a [u8],
+    address: ClientAddress,
+    method: &'a Method,
+    /// The router's template.
+    path: &'a str,
 }
 
-fn hash(request: &CheckAccessRequest) -> [u8; blake3::OUT_LEN] {
-    let mut hasher = blake3::Hasher::new();
-    for text in [&request.route, &request.client_address, &request.key] {
-        hasher.update(&text.len().to_le_bytes());
-        hasher.update(text.as_bytes());
+impl Question<'_> {
+    fn hash(&self) -> [u8; blake3::OUT_LEN] {
+        let mut hasher = blake3::Hasher::new();
+        for text in [
+            self.key,
+            self.method.as_str().as_bytes(),
+            self.path.as_bytes(),
+        ] {
+            hasher.update(&text.len().to_le_bytes());
+            hasher.update(text);
+        }
+        hasher.update(&[u8::from(self.address.is_untrusted)]);
+        match self.address.ip {
+            IpAddr::V4(ip) => hasher.update(&ip.octets()),
+            IpAddr::V6(ip) => hasher.update(&ip.octets()),
+        };
+        *hasher.finalize().as_bytes()
     }
-    hasher.update(&[u8::from(request.address_untrusted)]);
-    *hasher.finalize().as_bytes()
+
+    /// The question in the contract's words; the route as the core knows it: `GET /v1/models/{id}`.
+    fn to_request(&self) -> CheckAccessRequest {
+        CheckAccessRequest {
+            key: String::from_utf8_lossy(self.key).into_owned(),
+            client_address: self.address.ip.to_string(),
+            address_untrusted: self.address.is_untrusted,
+            route: format!("{} {}", self.method, self.path.replace("{*", "{")),
+        }
+    }
 }
 
 /// The key that a client sends: as a bearer token, or in `X-Api-Key`.
-fn client_key(headers: &HeaderMap) -> Result<Option<String>, ContractError> {
+fn client_key(headers: &HeaderMap) -> Result<Option<&[u8]>, ContractError> {
     let bearers = headers
         .get_all(header::AUTHORIZATION)
         .iter()
@@ -128,7 +151,7 @@ fn client_key(headers: &HeaderMap) -> Result<Option<String>, ContractError> {
             "Two different API keys were sent; send one, as `Authorization: Bearer KEY` or as `X-Api-Key: KEY`.",
         ));
     }
-    Ok(Some(String::from_utf8_lossy(key).into_owned()))
+    Ok(Some(key))
 }
 
 fn bearer(value: &HeaderValue) -> Option<&[u8]> {
@@ -147,7 +170,9 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
         }
-        client_key(&map).map_err(|error| error.reason)
+        client_key(&map)
+            .map(|key| key.map(|key| String::from_utf8(key.to_vec()).unwrap()))
+            .map_err(|error| error.reason)
     }
 
     #[test]
@@ -180,17 +205,5 @@ mod tests {
         ] {
             assert_eq!(key(&headers), Err(ErrorReason::InvalidApiKey));
         }
-    }
-
-    #[test]
-    fn the_route_is_told_as_the_core_names_it() {
-        assert_eq!(
-            route(&Method::HEAD, "/v1/models/{*id}"),
-            "GET /v1/models/{id}"
-        );
-        assert_eq!(
-            route(&Method::POST, "/v1/chat/completions"),
-            "POST /v1/chat/completions"
-        );
     }
 }

@@ -116,3 +116,13 @@ async fn every_documented_route_is_there() {
         }
     }
 }
+
+#[tokio::test]
+async fn headers_may_have_as_many_bytes_as_openai_lets_them_have() {
+    let gateway = TestGateway::start(FakeCore::default().service()).await;
+    let long = "a".repeat(60_000);
+    let reply = gateway
+        .send(request(Method::GET, "/v1/models", &[("x-long", &long)], ""))
+        .await;
+    assert_eq!(reply.status, 200);
+}
