@@ -63,10 +63,10 @@ fmt: ## Format the code
 	cargo fmt --all
 
 .PHONY: bench
-bench: bench-packages ## Measure against nginx, write the table into docs/performance.md (QUICK=1: a short run, printed only)
+bench: bench-packages ## Measure against nginx, table into docs/performance.md (QUICK=1, ONLY="rounds memory": printed only)
 	cargo build --release --locked --package llm2api --package llm2api-bench
 	$(CARGO_TARGET_DIR)/release/llm2api-bench --llm2api $(CARGO_TARGET_DIR)/release/llm2api \
-	    $(if $(QUICK),--quick,--write docs/performance.md)
+	    $(if $(QUICK)$(ONLY),$(if $(QUICK),--quick) $(addprefix --only ,$(ONLY)),--write docs/performance.md)
 
 .PHONY: image
 image: ## Build the container image (IMAGE=name:tag)

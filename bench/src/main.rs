@@ -29,7 +29,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
@@ -54,17 +54,35 @@ struct Arguments {
     /// Measures little and short: to see that all works, not to compare.
     #[arg(long)]
     quick: bool,
+    /// Measures only this part; may be given more than once.
+    #[arg(long, value_enum, conflicts_with = "write")]
+    only: Vec<Part>,
     /// The document that gets the table, between its markers.
     #[arg(long)]
     write: Option<PathBuf>,
 }
 
-/// Everything that was measured.
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Processor time and latencies, in interleaved rounds.
+    Rounds,
+    /// System calls.
+    Syscalls,
+    /// Memory, idle and for held streams.
+    Memory,
+    /// How many streams can be held.
+    Capacity,
+    /// Clients that hang up.
+    HangUps,
+}
+
+/// Everything that was measured; what wasn't is empty.
 #[derive(Debug)]
 struct Measured {
     facts: Vec<String>,
     rounds: Vec<Round>,
-    /// `None` where nothing here can count them.
+    /// `None` also where nothing here can count them.
     syscalls: Option<Syscalls>,
     memory: BTreeMap<Kind, Memory>,
     capacities: Vec<Capacity>,
@@ -107,7 +125,7 @@ async fn main() -> Result<ExitCode> {
         core_count: std::thread::available_parallelism()?.get(),
         open_file_limit,
     };
-    let report = Report::new(&measure(arguments.quick, &parts, &upstream).await?);
+    let report = Report::new(&measure(&arguments, &parts, &upstream).await?);
     println!("{}", report.to_markdown());
     if let Some(document) = &arguments.write {
         report.write_into(document)?;
@@ -119,34 +137,65 @@ async fn main() -> Result<ExitCode> {
     })
 }
 
-async fn measure(quick: bool, parts: &Parts, upstream: &ScriptedUpstream) -> Result<Measured> {
-    let facts = machine::facts(parts);
-    let (round_count, window) = if quick {
+async fn measure(
+    arguments: &Arguments,
+    parts: &Parts,
+    upstream: &ScriptedUpstream,
+) -> Result<Measured> {
+    let (round_count, window) = if arguments.quick {
         (1, Duration::from_secs(1))
     } else {
         (5, Duration::from_secs(4))
     };
-
-    let mut deployments = Vec::new();
-    for kind in Kind::ALL {
-        deployments.push(Deployment::start(kind, parts).await?);
-    }
-    let rounds = rounds::run(&deployments, round_count, window).await?;
-    let syscalls = match Counter::choose(find_program("perf"), find_program("strace")) {
-        Some(counter) => {
-            eprintln!("system calls");
-            Some(count_syscalls(&counter, &deployments, window).await?)
-        }
-        None => None,
+    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let mut measured = Measured {
+        facts: machine::facts(parts),
+        rounds: Vec::new(),
+        syscalls: None,
+        memory: BTreeMap::new(),
+        capacities: Vec::new(),
+        departures: Vec::new(),
     };
-    drop(deployments);
 
-    eprintln!("memory");
-    let mut memory = BTreeMap::new();
-    for kind in [Kind::Nginx, Kind::Serve, Kind::Split] {
-        memory.insert(kind, memory::weigh(kind, parts).await?);
+    if wanted(Part::Rounds) || wanted(Part::Syscalls) {
+        let mut deployments = Vec::new();
+        for kind in Kind::ALL {
+            deployments.push(Deployment::start(kind, parts).await?);
+        }
+        if wanted(Part::Rounds) {
+            measured.rounds = rounds::run(&deployments, round_count, window).await?;
+        }
+        let counter = Counter::choose(find_program("perf"), find_program("strace"));
+        if let Some(counter) = counter.filter(|_| wanted(Part::Syscalls)) {
+            eprintln!("system calls");
+            measured.syscalls = Some(count_syscalls(&counter, &deployments, window).await?);
+        }
     }
+    if wanted(Part::Memory) {
+        eprintln!("memory");
+        for kind in [Kind::Nginx, Kind::Serve, Kind::Split] {
+            let memory = memory::weigh(kind, parts).await?;
+            measured.memory.insert(kind, memory);
+        }
+    }
+    if wanted(Part::Capacity) {
+        measured.capacities = measure_capacities(arguments.quick, parts, upstream).await?;
+    }
+    if wanted(Part::HangUps) {
+        for kind in [Kind::Serve, Kind::Split] {
+            eprintln!("hang-ups, {}", kind.name());
+            let departures = departures::run(kind, parts, upstream).await?;
+            measured.departures.push(departures);
+        }
+    }
+    Ok(measured)
+}
 
+async fn measure_capacities(
+    quick: bool,
+    parts: &Parts,
+    upstream: &ScriptedUpstream,
+) -> Result<Vec<Capacity>> {
     let mut capacities = Vec::new();
     for (what, script, aim, limit) in [
         ("streams at 1 token a second", Script::Slow, 9_000, 5_000),
@@ -163,20 +212,7 @@ async fn measure(quick: bool, parts: &Parts, upstream: &ScriptedUpstream) -> Res
             limit,
         });
     }
-
-    let mut departures = Vec::new();
-    for kind in [Kind::Serve, Kind::Split] {
-        eprintln!("hang-ups, {}", kind.name());
-        departures.push(departures::run(kind, parts, upstream).await?);
-    }
-    Ok(Measured {
-        facts,
-        rounds,
-        syscalls,
-        memory,
-        capacities,
-        departures,
-    })
+    Ok(capacities)
 }
 
 async fn count_syscalls(

@@ -52,8 +52,9 @@ impl Report {
                 line.verdict.text()
             );
         }
-        text +=
-            "\n| | direct | nginx | serve | core + gateway |\n| --- | --- | --- | --- | --- |\n";
+        if !self.costs.is_empty() {
+            text += "\n| | direct | nginx | serve | core + gateway |\n| --- | --- | --- | --- | --- |\n";
+        }
         for cost in &self.costs {
             let _ = writeln!(text, "| {} |", cost.join(" | "));
         }
@@ -119,7 +120,6 @@ mod tests {
                 "before\n{BEGIN}\n\
                  | what | measured | aim | limit | |\n| --- | --- | --- | --- | --- |\n\
                  | a thing | 3.0 µs | ≤ 2 µs | 4 µs | within the limit |\n\n\
-                 | | direct | nginx | serve | core + gateway |\n| --- | --- | --- | --- | --- |\n\n\
                  - a machine\n{END}\nafter\n"
             )
         );

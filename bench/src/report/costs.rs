@@ -32,44 +32,47 @@ pub(super) fn costs(measured: &Measured) -> Vec<[String; 5]> {
             }
         }
     };
-    let mut rows = vec![
-        row(
-            "CPU µs a request, 32 connections",
-            &own(|sample| sample.cpu_per_request),
-            1,
-        ),
-        row(
-            "requests a second in that loop",
-            &sampled(|sample| sample.requests_per_second),
-            0,
-        ),
-        row(
-            "CPU µs a chunk, 64 streams, tokens 10 ms apart",
-            &own(|sample| sample.cpu_per_paced_chunk),
-            1,
-        ),
-        row(
-            "CPU µs a chunk, burst",
-            &own(|sample| sample.cpu_per_burst_chunk),
-            2,
-        ),
-        row(
-            "latency p50 µs, 200 requests a second",
-            &sampled(|sample| sample.latency.p50),
-            0,
-        ),
-        row("latency p99 µs", &sampled(|sample| sample.latency.p99), 0),
-        row(
-            "first token p50 µs, 100 streams a second",
-            &sampled(|sample| sample.first_token.p50),
-            0,
-        ),
-        row(
-            "first token p99 µs",
-            &sampled(|sample| sample.first_token.p99),
-            0,
-        ),
-    ];
+    let mut rows = Vec::new();
+    if !measured.rounds.is_empty() {
+        rows.extend([
+            row(
+                "CPU µs a request, 32 connections",
+                &own(|sample| sample.cpu_per_request),
+                1,
+            ),
+            row(
+                "requests a second in that loop",
+                &sampled(|sample| sample.requests_per_second),
+                0,
+            ),
+            row(
+                "CPU µs a chunk, 64 streams, tokens 10 ms apart",
+                &own(|sample| sample.cpu_per_paced_chunk),
+                1,
+            ),
+            row(
+                "CPU µs a chunk, burst",
+                &own(|sample| sample.cpu_per_burst_chunk),
+                2,
+            ),
+            row(
+                "latency p50 µs, 200 requests a second",
+                &sampled(|sample| sample.latency.p50),
+                0,
+            ),
+            row("latency p99 µs", &sampled(|sample| sample.latency.p99), 0),
+            row(
+                "first token p50 µs, 100 streams a second",
+                &sampled(|sample| sample.first_token.p50),
+                0,
+            ),
+            row(
+                "first token p99 µs",
+                &sampled(|sample| sample.first_token.p99),
+                0,
+            ),
+        ]);
+    }
     if let Some(syscalls) = &measured.syscalls {
         let by = syscalls.counter;
         rows.push(row(
@@ -83,16 +86,18 @@ pub(super) fn costs(measured: &Measured) -> Vec<[String; 5]> {
             2,
         ));
     }
-    let weighed = |kind: Kind| measured.memory.get(&kind);
-    rows.push(row(
-        &format!("KiB a held stream, of {HELD_STREAMS}"),
-        &|kind| Some(weighed(kind)?.bytes_per_stream / 1024.0),
-        1,
-    ));
-    rows.push(row(
-        "MiB idle (PSS)",
-        &|kind| Some(mebibytes(weighed(kind)?.idle_bytes as f64)),
-        1,
-    ));
+    if !measured.memory.is_empty() {
+        let weighed = |kind: Kind| measured.memory.get(&kind);
+        rows.push(row(
+            &format!("KiB a held stream, of {HELD_STREAMS}"),
+            &|kind| Some(weighed(kind)?.bytes_per_stream / 1024.0),
+            1,
+        ));
+        rows.push(row(
+            "MiB idle (PSS)",
+            &|kind| Some(mebibytes(weighed(kind)?.idle_bytes as f64)),
+            1,
+        ));
+    }
     rows
 }

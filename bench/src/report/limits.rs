@@ -1,10 +1,9 @@
 //! What has a limit, and whether it is within it.
 
-use std::time::Duration;
-
 use super::{mebibytes, median};
 use crate::{
-    Measured,
+    Capacity, Measured, Syscalls,
+    departures::Departures,
     deployment::Kind,
     rounds::{Round, Sample},
 };
@@ -46,20 +45,60 @@ impl Verdict {
     }
 }
 
-/// Everything that has a limit, in the order of the table.
+/// Everything that has a limit and was measured.
 pub(super) fn lines(measured: &Measured) -> Vec<Line> {
+    let mut lines = of_rounds(&measured.rounds);
+    if let Some(syscalls) = &measured.syscalls {
+        let Syscalls { serve, .. } = syscalls;
+        lines.push(plain(
+            "system calls a chunk",
+            serve.per_chunk,
+            2.3,
+            2.6,
+            "",
+            2,
+        ));
+        lines.push(plain(
+            "system calls a request",
+            serve.per_request,
+            4.6,
+            6.0,
+            "",
+            2,
+        ));
+    }
+    if let Some(memory) = measured.memory.get(&Kind::Serve) {
+        let held = mebibytes(memory.bytes_per_stream * 1_000.0);
+        let idle = mebibytes(memory.idle_bytes as f64);
+        lines.push(plain(
+            "memory for 1,000 held streams",
+            held,
+            40.0,
+            60.0,
+            " MiB",
+            1,
+        ));
+        lines.push(plain("memory idle", idle, 16.0, 24.0, " MiB", 1));
+    }
+    lines.extend(measured.capacities.iter().map(of_capacity));
+    lines.extend(measured.departures.iter().map(of_departures));
+    lines
+}
+
+fn of_rounds(rounds: &[Round]) -> Vec<Line> {
+    if rounds.is_empty() {
+        return Vec::new();
+    }
     let ratio = |kind, of: fn(&Sample) -> f64| {
         median(
-            measured
-                .rounds
+            rounds
                 .iter()
                 .map(|round| of(&round[&kind]) / of(&round[&Kind::Nginx])),
         )
     };
     let added = |of: fn(&Sample) -> f64| {
         median(
-            measured
-                .rounds
+            rounds
                 .iter()
                 .map(|round| of(&round[&Kind::Serve]) - of(&round[&Kind::Direct])),
         )
@@ -67,10 +106,11 @@ pub(super) fn lines(measured: &Measured) -> Vec<Line> {
     let request = |sample: &Sample| sample.cpu_per_request;
     let paced = |sample: &Sample| sample.cpu_per_paced_chunk;
     let burst = |sample: &Sample| sample.cpu_per_burst_chunk;
-    let answered_p99 = |sample: &Sample| sample.latency.p99;
-    let first_token_p99 = |sample: &Sample| sample.first_token.p99;
-
-    let mut lines = vec![
+    let latency = |sample: &Sample| sample.latency.p50;
+    let latency_tail = |sample: &Sample| sample.latency.p99;
+    let first_token = |sample: &Sample| sample.first_token.p50;
+    let first_token_tail = |sample: &Sample| sample.first_token.p99;
+    vec![
         times(
             "CPU a request that isn't streamed, × nginx",
             ratio(Kind::Serve, request),
@@ -89,37 +129,22 @@ pub(super) fn lines(measured: &Measured) -> Vec<Line> {
             3.0,
             7.0,
         ),
-    ];
-    if let Some(syscalls) = &measured.syscalls {
-        lines.push(plain(
-            "system calls a chunk",
-            syscalls.serve.per_chunk,
-            2.3,
-            2.6,
-            "",
-            2,
-        ));
-        lines.push(plain(
-            "system calls a request",
-            syscalls.serve.per_request,
-            4.6,
-            6.0,
-            "",
-            2,
-        ));
-    }
-    lines.extend([
-        plain(
-            "added latency, p50",
-            added(|sample| sample.latency.p50),
-            280.0,
-            470.0,
-            " µs",
-            0,
+        times(
+            "two processes: CPU a request, × nginx",
+            ratio(Kind::Split, request),
+            2.5,
+            4.3,
         ),
+        times(
+            "two processes: CPU a chunk, × nginx",
+            ratio(Kind::Split, paced),
+            1.6,
+            2.4,
+        ),
+        plain("added latency, p50", added(latency), 280.0, 470.0, " µs", 0),
         plain(
             "added time to the first token, p50",
-            added(|sample| sample.first_token.p50),
+            added(first_token),
             240.0,
             400.0,
             " µs",
@@ -127,99 +152,77 @@ pub(super) fn lines(measured: &Measured) -> Vec<Line> {
         ),
         tail(
             "added latency, p99",
-            added(answered_p99),
-            spread(&measured.rounds, answered_p99),
+            added(latency_tail),
+            spread(rounds, latency_tail),
         ),
         tail(
             "added time to the first token, p99",
-            added(first_token_p99),
-            spread(&measured.rounds, first_token_p99),
+            added(first_token_tail),
+            spread(rounds, first_token_tail),
         ),
-    ]);
-    if let Some(memory) = measured.memory.get(&Kind::Serve) {
-        let held = mebibytes(memory.bytes_per_stream * 1_000.0);
-        lines.push(plain(
-            "memory for 1,000 held streams",
-            held,
-            40.0,
-            60.0,
-            " MiB",
-            1,
-        ));
-        lines.push(plain(
-            "memory idle",
-            mebibytes(memory.idle_bytes as f64),
-            16.0,
-            24.0,
-            " MiB",
-            1,
-        ));
+    ]
+}
+
+fn of_capacity(capacity: &Capacity) -> Line {
+    let tried: Vec<String> = capacity
+        .tried
+        .iter()
+        .map(|held| {
+            let late_ms = held.late_p99.as_millis();
+            let error = held.error.as_deref().map(|error| format!(", {error}"));
+            format!(
+                "{} asked, {} open at once, tokens {late_ms} ms late at p99{}",
+                held.stream_count,
+                held.peak,
+                error.unwrap_or_default(),
+            )
+        })
+        .collect();
+    let most = capacity
+        .tried
+        .iter()
+        .filter(|held| held.is_success())
+        .map(|held| held.stream_count)
+        .max();
+    Line {
+        what: capacity.what,
+        measured: tried.join("; "),
+        aim: capacity.aim.to_string(),
+        limit: capacity.limit.to_string(),
+        verdict: match most {
+            Some(most) if most >= capacity.aim => Verdict::Aim,
+            Some(most) if most >= capacity.limit => Verdict::Limit,
+            _ => Verdict::Over,
+        },
     }
-    for capacity in &measured.capacities {
-        lines.push(Line {
-            what: capacity.what,
-            measured: capacity
-                .tried
-                .iter()
-                .map(|held| {
-                    format!(
-                        "{} asked, {} open at once, tokens {} ms late at p99{}",
-                        held.stream_count,
-                        held.peak,
-                        held.late_p99.as_millis(),
-                        held.error
-                            .as_deref()
-                            .map(|error| format!(", {error}"))
-                            .unwrap_or_default(),
-                    )
-                })
-                .collect::<Vec<_>>()
-                .join("; "),
-            aim: capacity.aim.to_string(),
-            limit: capacity.limit.to_string(),
-            verdict: match capacity.tried.iter().find(|held| held.is_success()) {
-                Some(held) if held.stream_count >= capacity.aim => Verdict::Aim,
-                Some(held) if held.stream_count >= capacity.limit => Verdict::Limit,
-                _ => Verdict::Over,
-            },
-        });
-    }
-    lines.push(times(
-        "two processes: CPU a request, × nginx",
-        ratio(Kind::Split, request),
-        2.5,
-        4.3,
-    ));
-    lines.push(times(
-        "two processes: CPU a chunk, × nginx",
-        ratio(Kind::Split, paced),
-        1.6,
-        2.4,
-    ));
-    for departures in &measured.departures {
-        lines.push(Line {
-            what: match departures.kind {
-                Kind::Split => "10,000 hang-ups, two processes",
-                Kind::Direct | Kind::Nginx | Kind::Serve => "10,000 hang-ups",
-            },
-            measured: format!(
-                "{}; {} other answers, all right; memory {:.1} → {:.1} MiB after {} s; the upstream freed {}",
-                departures.error.as_deref().unwrap_or("no error"),
-                departures.steady_answers,
-                mebibytes(departures.before_bytes as f64),
-                mebibytes(departures.after_bytes as f64),
-                departures.recovery.as_secs(),
-                departures.upstream_freed.map_or_else(
-                    || "not within 1 s".to_owned(),
-                    |freed: Duration| format!("after {} ms", freed.as_millis())
-                ),
+}
+
+fn of_departures(departures: &Departures) -> Line {
+    Line {
+        what: match departures.kind {
+            Kind::Split => "10,000 hang-ups, two processes",
+            Kind::Direct | Kind::Nginx | Kind::Serve => "10,000 hang-ups",
+        },
+        measured: format!(
+            "{}; {} other answers, all right; memory {:.1} → {:.1} MiB after {} s; the upstream freed {}",
+            departures.error.as_deref().unwrap_or("no error"),
+            departures.steady_answers,
+            mebibytes(departures.before_bytes as f64),
+            mebibytes(departures.after_bytes as f64),
+            departures.recovery.as_secs(),
+            departures.upstream_freed.map_or_else(
+                || "not within 1 s".to_owned(),
+                |freed| format!("after {} ms", freed.as_millis())
             ),
-            aim: "no error; memory within 20 % in 60 s".to_owned(),
-            limit: "same".to_owned(),
-            verdict: if departures.is_success() { Verdict::Aim } else { Verdict::Over },
-        });
+        ),
+        aim: "no error; memory within 20 % in 60 s".to_owned(),
+        limit: "same".to_owned(),
+        verdict: if departures.is_success() {
+            Verdict::Aim
+        } else {
+            Verdict::Over
+        },
     }
-    lines
 }
 
 /// A ratio to nginx.
