@@ -28,9 +28,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::{
+    ctrl_c,
+    unix::{SignalKind, signal},
+};
 
 use crate::{
     capacity::Held,
@@ -125,7 +129,17 @@ async fn main() -> Result<ExitCode> {
         core_count: std::thread::available_parallelism()?.get(),
         open_file_limit,
     };
-    let report = Report::new(&measure(&arguments, &parts, &upstream).await?);
+    // Ended from outside, it still ends what it started: that is dropped.
+    let mut terminated = signal(SignalKind::terminate())?;
+    let measured = tokio::select! {
+        measured = measure(&arguments, &parts, &upstream) => measured?,
+        _ = terminated.recv() => bail!("terminated"),
+        interrupted = ctrl_c() => {
+            interrupted?;
+            bail!("interrupted");
+        }
+    };
+    let report = Report::new(&measured);
     println!("{}", report.to_markdown());
     if let Some(document) = &arguments.write {
         report.write_into(document)?;
@@ -251,7 +265,7 @@ async fn count_syscalls(
     }
     let mut units = units.into_iter();
     let (Some(nginx), Some(serve)) = (units.next(), units.next()) else {
-        anyhow::bail!("the system calls of two deployments are needed");
+        bail!("the system calls of two deployments are needed");
     };
     Ok(Syscalls {
         counter: counter.name(),
