@@ -38,6 +38,11 @@ impl Catalog {
         }
     }
 
+    /// Waits for the lists that nobody has seen yet, at most for a moment.
+    pub(crate) async fn first_lists(&self) {
+        self.registry.first_lists().await;
+    }
+
     /// All models, each once: by upstream in the operator's order, then aliases and the operator's own names.
     pub(crate) fn list(&self) -> Vec<Model> {
         let mut seen = HashSet::new();

@@ -153,7 +153,12 @@ impl Chats {
 
     /// Finds the upstreams for a model; before it says that there are none it looks whether the lists are still true.
     async fn route(&self, model: &str) -> Result<Route, ContractError> {
-        if let Some(route) = router::route(&self.registry, &self.names, model) {
+        let mut route = router::route(&self.registry, &self.names, model);
+        if route.as_ref().is_some_and(Route::is_guess) {
+            self.registry.first_lists().await;
+            route = router::route(&self.registry, &self.names, model);
+        }
+        if let Some(route) = route {
             return Ok(route);
         }
         let entries = self.registry.entries().iter();

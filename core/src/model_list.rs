@@ -98,6 +98,11 @@ impl ModelList {
         self.known.load()
     }
 
+    /// Whether nobody has asked the upstream to the end yet, so that nothing can be said of its models.
+    pub(crate) fn is_untried(&self) -> bool {
+        !self.given && self.known.load().tried_at.is_none()
+    }
+
     /// Whether the upstream lists this model and has not just said that it lacks it.
     pub(crate) fn has(&self, model: &str) -> bool {
         let listed = self

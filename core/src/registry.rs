@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
+
 use crate::{
     config::{Config, Cooldown, UpstreamConfig},
     core::CoreError,
@@ -15,6 +17,10 @@ use crate::{
     pool::Pool,
     upstream::{self, Credential, Upstream},
 };
+
+/// For how long those who ask first wait for lists that nobody has seen yet: a server that is there answers within it, and one that
+/// is not must not hold up the models of the others.
+const FIRST_LISTS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// All upstreams, in the operator's order.
 #[derive(Debug)]
@@ -70,6 +76,18 @@ impl Registry {
 
     pub(crate) fn entries(&self) -> &[Arc<Entry>] {
         &self.entries
+    }
+
+    /// Waits until every upstream has been asked for its models once, at most for a moment: right after the start nothing is known.
+    pub(crate) async fn first_lists(&self) {
+        let untried = self
+            .entries
+            .iter()
+            .filter(|entry| entry.model_list.is_untried());
+        // Whoever asked meanwhile is not asked again.
+        let asked = join_all(untried.map(|entry| entry.refresh_models(Duration::MAX)));
+        // Who took longer is asked on by the task that keeps the lists fresh.
+        let _ = tokio::time::timeout(FIRST_LISTS_TIMEOUT, asked).await;
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Entry>> {

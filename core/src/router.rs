@@ -29,6 +29,15 @@ pub(crate) struct Route {
     pub(crate) is_renamed: bool,
 }
 
+impl Route {
+    /// Whether an upstream is in it only because nobody has seen its list yet.
+    pub(crate) fn is_guess(&self) -> bool {
+        self.candidates
+            .iter()
+            .any(|candidate| candidate.entry.model_list.is_untried())
+    }
+}
+
 /// Finds the upstreams for a model. `None`: no upstream has it, and all lists are known.
 ///
 /// The order of names is: the operator's own, aliases, ids that an upstream lists, `upstream/id`; then, while a list is unknown or

@@ -25,6 +25,7 @@ impl ModelService for ModelRpc {
         &self,
         request: Request<GetModelRequest>,
     ) -> Result<Response<GetModelResponse>, Status> {
+        self.catalog.first_lists().await;
         let model = self.catalog.get(&request.into_inner().model)?;
         Ok(Response::new(GetModelResponse { model: Some(model) }))
     }
@@ -52,6 +53,7 @@ impl ModelService for ModelRpc {
                 )
             })?,
         };
+        self.catalog.first_lists().await;
         let all = self.catalog.list();
         let page_size = if page_size == 0 { all.len() } else { page_size };
         let next = usize::saturating_add(begin, page_size);
