@@ -20,7 +20,7 @@ use tokio::time::Sleep;
 use super::{
     super::{Batch, Credential, Failure, FailureKind, http_client::HttpClients},
     answer_failure,
-    decoder::{ChunkError, Decoder, NoChoice},
+    decoder::{ChunkError, Decoder, NoAnswer},
     media_type::{MediaType, sniff},
     sse::{Event, SseReader, TooLarge},
 };
@@ -251,9 +251,12 @@ impl AnswerStream {
     fn complete(&mut self, events: &mut Vec<ChatEvent>) {
         match self.decoder.finish(events) {
             Ok(()) => self.state = State::Over,
-            Err(NoChoice) => self.fail(Failure::new(
+            Err(NoAnswer) => self.fail(Failure::new(
                 FailureKind::Unavailable,
-                format!("{} sent an answer without a choice", self.clients.address()),
+                format!(
+                    "{} sent an answer that says nothing",
+                    self.clients.address()
+                ),
             )),
         }
     }

@@ -40,9 +40,9 @@ impl From<TooManyCalls> for ChunkError {
     }
 }
 
-/// The answer's end came, and it had no choice.
+/// The answer's end came, and no choice had said anything.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoChoice;
+pub(super) struct NoAnswer;
 
 /// Turns the chunks of one answer into events.
 #[derive(Debug)]
@@ -111,10 +111,10 @@ impl Decoder {
     ///
     /// # Errors
     ///
-    /// [`NoChoice`].
-    pub(super) fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), NoChoice> {
-        if self.choices.is_empty() {
-            return Err(NoChoice);
+    /// [`NoAnswer`].
+    pub(super) fn finish(&mut self, events: &mut Vec<ChatEvent>) -> Result<(), NoAnswer> {
+        if !self.choices.iter().any(ChoiceDecoder::has_answer) {
+            return Err(NoAnswer);
         }
         for choice in &mut self.choices {
             choice.finish(events);

@@ -26,6 +26,8 @@ pub(super) struct ChoiceDecoder {
     has_function_name: bool,
     has_function_call: bool,
     is_finished: bool,
+    /// Whether a delta said more than who speaks.
+    has_said_something: bool,
     tool_calls: ToolCalls,
 }
 
@@ -37,6 +39,7 @@ impl ChoiceDecoder {
             has_function_name: false,
             has_function_call: false,
             is_finished: false,
+            has_said_something: false,
             tool_calls: ToolCalls::default(),
         }
     }
@@ -47,6 +50,11 @@ impl ChoiceDecoder {
 
     pub(super) fn is_finished(&self) -> bool {
         self.is_finished
+    }
+
+    /// Whether there is an answer in it: more than who speaks, or why it ended.
+    pub(super) fn has_answer(&self) -> bool {
+        self.is_finished || self.has_said_something || !self.tool_calls.is_empty()
     }
 
     /// Adds the events of a piece: a delta where it says something, and a finish where there is one and was none yet.
@@ -75,6 +83,7 @@ impl ChoiceDecoder {
             delta.choice_extra_fields = std::mem::take(&mut extra_fields);
         }
         if !is_empty(&delta) {
+            self.has_said_something = self.has_said_something || says_more_than_role(&delta);
             events.push(event(Event::Delta(delta)));
         }
         if let Some(reason) = reason {
@@ -215,6 +224,15 @@ fn is_empty(delta: &ChoiceDelta) -> bool {
         && role.is_empty()
         && !says_something(extra_fields)
         && !says_something(choice_extra_fields)
+}
+
+/// Whether a delta that says something says more than who speaks.
+fn says_more_than_role(delta: &ChoiceDelta) -> bool {
+    let without_role = ChoiceDelta {
+        role: String::new(),
+        ..delta.clone()
+    };
+    delta.role.is_empty() || !is_empty(&without_role)
 }
 
 fn audio(piece: wire::Audio) -> AudioDelta {

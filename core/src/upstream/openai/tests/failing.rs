@@ -135,7 +135,7 @@ async fn what_is_no_answer_fails_with_what_it_is() {
             "text/event-stream",
             "data: [DONE]\n\n",
             FailureKind::Unavailable,
-            "ADDRESS sent an answer without a choice",
+            "ADDRESS sent an answer that says nothing",
         ),
         (
             "text/event-stream",
@@ -164,6 +164,16 @@ async fn what_is_no_answer_fails_with_what_it_is() {
         assert_eq!(failure.kind, kind, "{body}");
         assert_eq!(failure.message, message.replace("ADDRESS", &address));
     }
+}
+
+#[tokio::test]
+async fn an_end_marker_after_nothing_but_the_role_is_no_answer() {
+    let role = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
+    let answer = with_head("text/event-stream", &format!("{role}\n\ndata: [DONE]\n\n"));
+    let (events, failure, address) = chat_with(&answer, Ending::Close).await;
+    assert_eq!(events.len(), 2, "the start and the role: {events:?}");
+    let expected = format!("{address} sent an answer that says nothing");
+    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
 }
 
 #[tokio::test]
