@@ -91,10 +91,11 @@ impl ChunkWriter {
     }
 
     fn write_delta(&mut self, out: &mut BytesMut, delta: &ChoiceDelta) {
-        self.begin(out, delta);
+        // How a choice's first chunk looks depends on what it says first, which core has in hand before it lets an answer begin.
         if !is_meaningful(delta) {
             return;
         }
+        self.begin(out, delta);
         self.begin_choice(out, delta.index);
         write_members(out, delta);
         json::text(out, r#","logprobs":"#);
