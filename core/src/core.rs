@@ -158,6 +158,8 @@ impl Core {
             reflection::Builder::configure()
                 .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                // What errors carry, so that grpcurl can show it.
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         routes
             .add_service(descriptors().build_v1().map_err(CoreError::Reflection)?)
