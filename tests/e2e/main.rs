@@ -1,1 +1,38 @@
-fn main() {}
+//! The product from outside: the binary itself, in one process and in two, between real clients and a scripted upstream.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+/// Makes tests of these functions: one for `llm2api serve`, and one for `llm2api core` and `llm2api gateway`.
+macro_rules! both_deployments {
+    ($($test:ident),+ $(,)?) => {
+        mod serve {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test(llm2api_test_support::Deployment::Serve).await;
+                }
+            )+
+        }
+
+        mod split {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test(llm2api_test_support::Deployment::Split).await;
+                }
+            )+
+        }
+    };
+}
+
+mod canned;
+mod stage;
+
+mod answers;
+mod bad_streams;
+mod prompts;
+mod requests;
+mod text;
+mod tools;
