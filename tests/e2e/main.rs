@@ -30,9 +30,18 @@ macro_rules! both_deployments {
 mod canned;
 mod stage;
 
+mod access;
 mod answers;
 mod bad_streams;
+mod crate_graph;
+mod malformed;
+mod models;
 mod prompts;
 mod requests;
+mod retry;
+mod routing;
+mod start;
 mod text;
 mod tools;
+mod upstream_errors;
+mod web;
