@@ -1,7 +1,13 @@
 //! When an upstream is asked again, and when never.
 
+use std::{net::SocketAddr, time::Duration};
+
 use llm2api_test_support::{Deployment, Ending, Request, Script, ScriptedUpstream, Signal};
 use serde_json::json;
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::timeout,
+};
 
 use crate::{
     canned,
@@ -19,6 +25,7 @@ both_deployments! {
     an_answer_cut_in_the_middle_never_looks_complete,
     a_request_that_is_not_streamed_has_a_clock_of_its_own,
     an_upstream_that_does_not_listen_is_a_bad_gateway,
+    an_upstream_that_accepts_no_connection_is_timed,
     a_connection_closed_while_idle_costs_nothing,
     silence_is_filled_with_comments,
     an_error_after_a_comment_comes_in_the_stream,
@@ -196,6 +203,47 @@ async fn an_upstream_that_does_not_listen_is_a_bad_gateway(deployment: Deploymen
             || (status == 503 && parts[2] == "upstream_unavailable"),
         "{status} {parts}"
     );
+}
+
+async fn an_upstream_that_accepts_no_connection_is_timed(deployment: Deployment) {
+    let full = FullListener::start().await;
+    let instance = instance(deployment)
+        .setting("UPSTREAM_URL", &format!("http://{}", full.address))
+        .setting("CONNECT_TIMEOUT", "200ms")
+        .setting("RETRY_ATTEMPTS", "2")
+        .start()
+        .await;
+    let answer = instance.chat(canned::ask(true)).await;
+    assert_eq!(
+        verdict(&answer),
+        (504, json!(["server_error", null, "connect_timeout"]))
+    );
+}
+
+/// A listener whose queue of connections to accept is full: further ones are left without an answer.
+struct FullListener {
+    address: SocketAddr,
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+impl FullListener {
+    async fn start() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        let patience = Duration::from_millis(200);
+        while let Ok(stream) = timeout(patience, TcpStream::connect(address)).await {
+            queued.push(stream.unwrap());
+        }
+        Self {
+            address,
+            _listener: listener,
+            _queued: queued,
+        }
+    }
 }
 
 async fn a_connection_closed_while_idle_costs_nothing(deployment: Deployment) {

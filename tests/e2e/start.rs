@@ -10,7 +10,10 @@ use llm2api_test_support::{
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::stage::{Stage, binary, instance};
+use crate::{
+    canned,
+    stage::{Stage, binary, instance},
+};
 
 /// Starts `serve` with these settings, on free ports and with a folder of its own.
 fn serve(settings: &[(&str, &str)], data: &TempDir) -> Process {
@@ -193,11 +196,21 @@ async fn a_running_instance_is_healthy_to_its_own_check() {
 }
 
 #[tokio::test]
+async fn one_runtime_for_all_answers_as_well() {
+    for deployment in [Deployment::Serve, Deployment::Split] {
+        let stage = Stage::with(deployment, &[("RUNTIME", "shared"), ("WORKERS", "3")]).await;
+        stage.upstream.queue(canned::stream_text(&["Hello"]));
+        let answer = stage.instance.chat(canned::ask(true)).await;
+        assert_eq!(canned::content(&canned::choices(&answer.body), 0), "Hello");
+    }
+}
+
+#[tokio::test]
 async fn the_command_line_chats() {
     let stage = Stage::new(Deployment::Serve).await;
     stage
         .upstream
-        .answer("test-model", crate::canned::stream_text(&["Hel", "lo"]));
+        .answer("test-model", canned::stream_text(&["Hel", "lo"]));
     let url = format!("http://{}", stage.instance.grpc());
     let output = ends(
         &["chat", "Say", "hello."],

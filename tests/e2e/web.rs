@@ -15,6 +15,7 @@ both_deployments! {
     long_json_is_compressed_and_streams_never,
     probes_are_open,
     the_api_describes_itself,
+    long_headers_are_taken,
 }
 
 async fn what_is_not_there_is_told_so(deployment: Deployment) {
@@ -241,4 +242,11 @@ async fn the_api_describes_itself(deployment: Deployment) {
     for path in ["/v1/chat/completions", "/v1/models", "/healthz", "/readyz"] {
         assert!(document["paths"].get(path).is_some(), "{path}");
     }
+}
+
+async fn long_headers_are_taken(deployment: Deployment) {
+    let stage = Stage::new(deployment).await;
+    // What a browser with many cookies sends; OpenAI asks for less than 64 KiB in all.
+    let request = Request::get("/v1/models").header("Cookie", &"c=1; ".repeat(10_000));
+    assert_eq!(stage.instance.exchange(&request).await.status, 200);
 }
