@@ -41,6 +41,8 @@ async fn choices_that_interleave_stay_apart(deployment: Deployment) {
     let streamed = canned::choices(&stage.instance.chat(request(true)).await.body);
     let whole = stage.instance.chat(request(false)).await.json();
 
+    // The second choice speaks first; clients count choices in the order in which they hear of them.
+    assert_eq!([&streamed[0]["index"], &streamed[1]["index"]], [0, 1]);
     assert_eq!(canned::content(&streamed, 0), "one");
     assert_eq!(canned::content(&streamed, 1), "un deux trois");
     assert_eq!(

@@ -106,16 +106,28 @@ impl ChunkWriter {
         self.end_chunk(out);
     }
 
-    /// Writes a choice's first chunk where it has not been written.
+    /// Writes the first chunk of a delta's choice, unless it has been written. Those of the choices before it come first: clients,
+    /// OpenAI's SDK for Python among them, count choices in the order in which they hear of them.
     fn begin(&mut self, out: &mut BytesMut, delta: &ChoiceDelta) {
-        let bit = u32::try_from(delta.index)
+        let Some(index) = u32::try_from(delta.index)
             .ok()
-            .and_then(|index| 1_u128.checked_shl(index))
-            .unwrap_or(0);
-        if self.begun & bit == 0 {
-            self.begun |= bit;
-            self.write_first(out, delta);
+            .filter(|&index| index < u128::BITS)
+        else {
+            return;
+        };
+        if self.begun & (1 << index) != 0 {
+            return;
         }
+        if index < self.choice_count {
+            for earlier in 0..delta.index {
+                if self.begun & (1 << earlier) == 0 {
+                    self.begun |= 1 << earlier;
+                    self.write_first(out, &silent(earlier));
+                }
+            }
+        }
+        self.begun |= 1 << index;
+        self.write_first(out, delta);
     }
 
     /// Writes a choice's first chunk, which says who speaks.
@@ -142,11 +154,7 @@ impl ChunkWriter {
     }
 
     fn write_finish(&mut self, out: &mut BytesMut, finish: &ChoiceFinish) {
-        let silent = ChoiceDelta {
-            index: finish.index,
-            ..ChoiceDelta::default()
-        };
-        self.begin(out, &silent);
+        self.begin(out, &silent(finish.index));
         self.begin_choice(out, finish.index);
         json::text(out, r#"{},"logprobs":null,"finish_reason":""#);
         json::text(out, finish_reason(finish.reason()));
@@ -191,6 +199,14 @@ impl ChunkWriter {
             json::extra_fields(out, &self.carried, OWN_NAMES);
             self.carried.clear();
         }
+    }
+}
+
+/// A delta of a choice that has said nothing yet.
+fn silent(index: i32) -> ChoiceDelta {
+    ChoiceDelta {
+        index,
+        ..ChoiceDelta::default()
     }
 }
 

@@ -233,7 +233,7 @@ fn log_probabilities_stand_in_the_choice() {
 }
 
 #[test]
-fn choices_interleave_and_each_begins_and_ends_once() {
+fn choices_interleave_and_each_begins_in_order_and_ends_once() {
     let delta = |index, content: &str| {
         (
             Event::Delta(ChoiceDelta {
@@ -253,9 +253,9 @@ fn choices_interleave_and_each_begins_and_ends_once() {
     assert_eq!(
         chunks_of(events, 2, false),
         [
+            r#""index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null"#,
             r#""index":1,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null"#,
             r#""index":1,"delta":{"content":"b"},"logprobs":null,"finish_reason":null"#,
-            r#""index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null"#,
             r#""index":0,"delta":{"content":"a"},"logprobs":null,"finish_reason":null"#,
             r#""index":1,"delta":{},"logprobs":null,"finish_reason":"length""#,
             r#""index":0,"delta":{},"logprobs":null,"finish_reason":"tool_calls""#,
