@@ -19,6 +19,9 @@ params.port = 0
 params.n_ctx = 2048
 params.n_parallel = 1
 params.cache_prompt = False
+# One thread: several wait for each other, which takes long on a busy machine.
+params.cpuparams.n_threads = 1
+params.cpuparams_batch.n_threads = 1
 
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)
