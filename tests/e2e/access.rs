@@ -31,13 +31,9 @@ async fn a_key_is_needed_where_keys_are_set(deployment: Deployment) {
             assert_eq!(answer.status, 200, "{key}");
         }
     }
-    for key in ["", "firs", "first,second", "first ", "FIRST"] {
+    for key in ["", "firs", "first,second", "FIRST"] {
         for request in [models(), Request::chat(canned::ask(true))] {
             let answer = stage.instance.exchange(&request.bearer(key)).await;
-            // Blanks around a key are no part of it.
-            if key == "first " {
-                continue;
-            }
             assert_eq!(
                 verdict(&answer),
                 (

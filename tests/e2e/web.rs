@@ -85,11 +85,7 @@ async fn each_answer_has_an_id(deployment: Deployment) {
         ids.push(answer.header("x-request-id").unwrap().to_owned());
         let answer = stage
             .instance
-            .exchange(
-                &request
-                    .clone()
-                    .header("X-Request-Id", "my.id-1_Ä".trim_end_matches("_Ä")),
-            )
+            .exchange(&request.clone().header("X-Request-Id", "my.id-1"))
             .await;
         assert_eq!(answer.header("x-request-id"), Some("my.id-1"));
     }
