@@ -26,6 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     tonic_prost_build::configure()
         .codec_path("crate::codec::ContractCodec")
+        // What few deltas have must not make every delta large: events are moved and allocated for each chunk.
+        .boxed("llm2api.v1.ChoiceDelta.logprobs")
+        .boxed("llm2api.v1.ChoiceDelta.audio")
+        .boxed("llm2api.v1.ChoiceDelta.function_call")
+        .boxed("llm2api.v1.Usage.prompt_tokens_details")
+        .boxed("llm2api.v1.Usage.completion_tokens_details")
         .emit_rerun_if_changed(false)
         .compile_fds(descriptors)?;
     Ok(())

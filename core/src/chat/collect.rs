@@ -113,13 +113,13 @@ fn add_delta(whole: &mut ChoiceDelta, delta: ChoiceDelta) {
         }
     }
     if let Some(logprobs) = delta.logprobs {
-        add_logprobs(whole.logprobs.get_or_insert_default(), logprobs);
+        add_logprobs(whole.logprobs.get_or_insert_default(), *logprobs);
     }
     if let Some(audio) = delta.audio {
-        add_audio(whole.audio.get_or_insert_default(), audio);
+        add_audio(whole.audio.get_or_insert_default(), *audio);
     }
     if let Some(call) = delta.function_call {
-        add_function(whole.function_call.get_or_insert_default(), call);
+        add_function(whole.function_call.get_or_insert_default(), *call);
     }
     whole.annotations.extend(delta.annotations);
     if whole.role.is_empty() {

@@ -136,7 +136,7 @@ impl Choice {
         json::text(out, r#","message":"#);
         write_message(out, &self.message);
         json::text(out, r#","logprobs":"#);
-        logprobs::write(out, self.message.logprobs.as_ref());
+        logprobs::write(out, self.message.logprobs.as_deref());
         json::text(out, r#","finish_reason":""#);
         json::text(out, finish_reason(self.finish.reason()));
         json::text(out, "\"");

@@ -99,7 +99,7 @@ impl ChunkWriter {
         self.begin_choice(out, delta.index);
         write_members(out, delta);
         json::text(out, r#","logprobs":"#);
-        logprobs::write(out, delta.logprobs.as_ref());
+        logprobs::write(out, delta.logprobs.as_deref());
         json::text(out, r#","finish_reason":null"#);
         json::extra_fields(out, &delta.choice_extra_fields, OWN_CHOICE_NAMES);
         json::text(out, "}]");

@@ -86,9 +86,13 @@ impl Decoder {
         text: &[u8],
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), ChunkError> {
-        match serde_json::from_slice(text) {
-            Ok(chunk) => self.add(chunk, text, events),
-            Err(_) => {
+        // As text, checked once: from bytes, each string in it would be checked by itself.
+        let chunk = std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| serde_json::from_str(text).ok());
+        match chunk {
+            Some(chunk) => self.add(chunk, text, events),
+            None => {
                 let text = repair(text);
                 let chunk = serde_json::from_str(&text).map_err(|_| ChunkError::NotUnderstood)?;
                 self.add(chunk, text.as_bytes(), events)
@@ -141,7 +145,7 @@ impl Decoder {
                 String::from_utf8_lossy(text).into_owned(),
             ));
         }
-        let choices = chunk.choices.take().unwrap_or_default();
+        let choices = chunk.choices.take().unwrap_or_default().0;
         let first_index = choices.first().map(|choice| choice_index(choice, 0));
         let first_event = events.len();
         if first_index.is_some() && !self.has_started {
@@ -180,7 +184,7 @@ impl Decoder {
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), ChunkError> {
         check_error(choice.error.as_deref())?;
-        if let Some(usage) = choice.usage.take().and_then(usage) {
+        if let Some(usage) = choice.usage.take().and_then(|given| usage(*given)) {
             self.usage = Some(usage);
         }
         let index = choice_index(&choice, position);
@@ -236,7 +240,7 @@ impl Decoder {
             Some(usage) => Some(usage),
             None => x_groq(),
         };
-        let Some(usage) = found.and_then(usage) else {
+        let Some(usage) = found.and_then(|given| usage(*given)) else {
             return false;
         };
         self.usage = Some(usage);

@@ -19,15 +19,15 @@ pub(super) fn usage(usage: wire::Usage) -> Option<v1::Usage> {
             || prompt_tokens.saturating_add(completion_tokens),
             |total| total.0,
         ),
-        prompt_tokens_details: usage
-            .prompt_tokens_details
-            .map(|details| v1::PromptTokensDetails {
+        prompt_tokens_details: usage.prompt_tokens_details.map(|details| {
+            Box::new(v1::PromptTokensDetails {
                 cached_tokens: details.cached_tokens.map(|tokens| tokens.0),
                 audio_tokens: details.audio_tokens.map(|tokens| tokens.0),
                 extra_fields: details.extra_fields,
-            }),
+            })
+        }),
         completion_tokens_details: usage.completion_tokens_details.map(|details| {
-            v1::CompletionTokensDetails {
+            Box::new(v1::CompletionTokensDetails {
                 reasoning_tokens: details.reasoning_tokens.map(|tokens| tokens.0),
                 audio_tokens: details.audio_tokens.map(|tokens| tokens.0),
                 accepted_prediction_tokens: details
@@ -37,7 +37,7 @@ pub(super) fn usage(usage: wire::Usage) -> Option<v1::Usage> {
                     .rejected_prediction_tokens
                     .map(|tokens| tokens.0),
                 extra_fields: details.extra_fields,
-            }
+            })
         }),
         estimated: false,
         extra_fields: usage.extra_fields,

@@ -1,10 +1,14 @@
 //! What upstreams write: chunks, whole completions, and their parts, as loosely as they are found.
 
+use std::fmt;
+
 use llm2api_proto::json_object;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json_value::{Content, Integer, Text, TextOrJson};
+
+// Members that are rare or large are boxed: a chunk is moved several times while it is read.
 
 json_object! {
     /// A chunk (`chat.completion.chunk`), or a whole answer (`chat.completion`).
@@ -13,13 +17,44 @@ json_object! {
         object: String = "object",
         created: Integer = "created",
         model: String = "model",
-        choices: Vec<Choice> = "choices",
-        usage: Usage = "usage",
+        choices: Choices = "choices",
+        usage: Box<Usage> = "usage",
         service_tier: String = "service_tier",
         system_fingerprint: String = "system_fingerprint",
         error: Box<RawValue> = "error",
         /// Random padding, of no use behind us.
         obfuscation: IgnoredAny = "obfuscation",
+    }
+}
+
+/// An answer's choices, of which there is nearly always one: room for more is made when they come.
+#[derive(Debug, Default)]
+pub(super) struct Choices(pub(super) Vec<Choice>);
+
+impl<'de> Deserialize<'de> for Choices {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ChoicesVisitor;
+
+        impl<'de> Visitor<'de> for ChoicesVisitor {
+            type Value = Choices;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a list of choices")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Choices, A::Error> {
+                let mut choices = Vec::new();
+                while let Some(choice) = list.next_element()? {
+                    if choices.is_empty() {
+                        choices.reserve_exact(1);
+                    }
+                    choices.push(choice);
+                }
+                Ok(Choices(choices))
+            }
+        }
+
+        deserializer.deserialize_seq(ChoicesVisitor)
     }
 }
 
@@ -29,11 +64,11 @@ json_object! {
         index: Integer = "index",
         delta: Delta = "delta",
         /// In a whole answer, in place of the delta.
-        message: Delta = "message",
+        message: Box<Delta> = "message",
         finish_reason: Text = "finish_reason",
-        logprobs: Logprobs = "logprobs",
+        logprobs: Box<Logprobs> = "logprobs",
         /// Moonshot puts it here.
-        usage: Usage = "usage",
+        usage: Box<Usage> = "usage",
         /// OpenRouter puts it here.
         error: Box<RawValue> = "error",
     }
@@ -48,8 +83,8 @@ json_object! {
         reasoning: TextOrJson = "reasoning",
         refusal: String = "refusal",
         tool_calls: Vec<ToolCallPiece> = "tool_calls",
-        function_call: FunctionPiece = "function_call",
-        audio: Audio = "audio",
+        function_call: Box<FunctionPiece> = "function_call",
+        audio: Box<Audio> = "audio",
         annotations: Vec<Box<RawValue>> = "annotations",
     }
 }
@@ -160,6 +195,6 @@ json_object! {
 json_object! {
     /// Groq's own member of a chunk, as far as it is read.
     pub(super) struct XGroq {
-        usage: Usage = "usage",
+        usage: Box<Usage> = "usage",
     }
 }

@@ -80,11 +80,11 @@ fn all_that_an_answer_may_hold_arrives() {
         content: Some("a".to_owned()),
         reasoning_content: Some("t".to_owned()),
         refusal: Some("r".to_owned()),
-        audio: Some(AudioDelta {
+        audio: Some(Box::new(AudioDelta {
             id: "audio_1".to_owned(),
             ..AudioDelta::default()
-        }),
-        logprobs: Some(Logprobs {
+        })),
+        logprobs: Some(Box::new(Logprobs {
             content: None,
             refusal: Some(TokenLogprobs {
                 tokens: vec![TokenLogprob {
@@ -94,7 +94,7 @@ fn all_that_an_answer_may_hold_arrives() {
                 }],
             }),
             extra_fields: Vec::new(),
-        }),
+        })),
         extra_fields: vec![raw("role", "1"), raw("citations", "[1]")],
         choice_extra_fields: vec![raw("stop_reason", "null")],
         ..ChoiceDelta::default()
@@ -103,12 +103,12 @@ fn all_that_an_answer_may_hold_arrives() {
         prompt_tokens: 1,
         completion_tokens: 2,
         total_tokens: 3,
-        prompt_tokens_details: Some(PromptTokensDetails {
+        prompt_tokens_details: Some(Box::new(PromptTokensDetails {
             cached_tokens: Some(0),
             audio_tokens: None,
             extra_fields: vec![raw("text_tokens", "1")],
-        }),
-        completion_tokens_details: Some(CompletionTokensDetails::default()),
+        })),
+        completion_tokens_details: Some(Box::new(CompletionTokensDetails::default())),
         estimated: true,
         extra_fields: vec![raw("cost", "1e-7")],
     };

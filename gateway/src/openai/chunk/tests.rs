@@ -173,7 +173,7 @@ fn reasoning_comes_under_both_of_its_names() {
 fn all_else_that_a_delta_may_hold_arrives() {
     let delta = ChoiceDelta {
         refusal: Some("no".to_owned()),
-        audio: Some(AudioDelta {
+        audio: Some(Box::new(AudioDelta {
             id: "audio_1".to_owned(),
             data: "AA".to_owned(),
             expire_time: Some(Timestamp {
@@ -181,11 +181,11 @@ fn all_else_that_a_delta_may_hold_arrives() {
                 nanos: 0,
             }),
             ..AudioDelta::default()
-        }),
-        function_call: Some(FunctionCall {
+        })),
+        function_call: Some(Box::new(FunctionCall {
             name: "f".to_owned(),
             ..FunctionCall::default()
-        }),
+        })),
         annotations: vec![UrlCitation {
             start_index: 1,
             end_index: 2,
@@ -219,11 +219,11 @@ fn log_probabilities_stand_in_the_choice() {
     )];
     let delta = ChoiceDelta {
         content: Some("a".to_owned()),
-        logprobs: Some(Logprobs {
+        logprobs: Some(Box::new(Logprobs {
             content: Some(TokenLogprobs { tokens }),
             refusal: None,
             extra_fields: vec![raw("x", "1")],
-        }),
+        })),
         ..ChoiceDelta::default()
     };
     assert_eq!(

@@ -70,12 +70,15 @@ impl ChoiceDecoder {
             .transpose()
             .map_err(|BrokenOff| ChunkError::BrokenOff)?;
         let mut delta = match (choice.message, choice.delta) {
-            (Some(message), _) => self.delta(message, true)?,
+            (Some(message), _) => self.delta(*message, true)?,
             (None, Some(delta)) => self.delta(delta, false)?,
             (None, None) => ChoiceDelta::default(),
         };
         delta.index = self.index;
-        delta.logprobs = choice.logprobs.and_then(logprobs);
+        delta.logprobs = choice
+            .logprobs
+            .and_then(|given| logprobs(*given))
+            .map(Box::new);
         let mut extra_fields = choice.extra_fields;
         if reason.is_some() {
             delta.tool_calls.extend(self.tool_calls.close());
@@ -157,11 +160,13 @@ impl ChoiceDecoder {
         };
         delta.function_call = piece
             .function_call
-            .and_then(|piece| self.function_call(piece));
+            .and_then(|piece| self.function_call(*piece))
+            .map(Box::new);
         delta.audio = piece
             .audio
-            .map(audio)
-            .filter(|audio| *audio != AudioDelta::default());
+            .map(|piece| audio(*piece))
+            .filter(|audio| *audio != AudioDelta::default())
+            .map(Box::new);
         delta.annotations = piece
             .annotations
             .unwrap_or_default()
