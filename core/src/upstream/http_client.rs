@@ -1,23 +1,36 @@
-//! HTTP clients towards upstreams: one an upstream and runtime, so that no connection is shared between runtimes.
+//! The HTTP client towards an upstream, with connections of its own on each runtime: none is shared between runtimes.
+//!
+//! Chats go over connections that the asking task drives itself ([`direct`]); what must go through a proxy, or is asked seldom, is
+//! left to reqwest.
 
 mod connection_failure;
+mod direct;
 mod egress;
+mod response_body;
+mod target;
+mod tls;
 
 use std::{
     net::IpAddr,
     pin::Pin,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http_body::Body as _;
-use http_body_util::BodyExt;
-use reqwest::{Body, Client, redirect};
+use http::{HeaderMap, Method, header::AUTHORIZATION};
+use http_body::Body;
+use http_body_util::{BodyExt, Full};
+use reqwest::{Client, redirect};
+use rustls::ClientConfig;
 use tokio_util::task::TaskTracker;
 use url::{Host, Url};
 
+use self::direct::Direct;
+pub(super) use self::{
+    connection_failure::ConnectionError, response_body::ResponseBody, target::Target,
+};
 use super::Failure;
 use crate::{
     config::{Config, UpstreamConfig},
@@ -46,7 +59,10 @@ pub enum AddressError {
     /// The proxy's URL is none of a proxy.
     #[error("its proxy must be http://, https://, socks5:// or socks5h:// and a host")]
     Proxy,
-    /// The HTTP client can't be made: there are no trusted certificates, for one.
+    /// TLS can't be used: there are no trusted certificates, for one.
+    #[error("no TLS can be had for it")]
+    Tls(#[source] rustls::Error),
+    /// The HTTP client can't be made.
     #[error("no HTTP client can be made for it")]
     Client(#[source] reqwest::Error),
 }
@@ -55,7 +71,9 @@ pub enum AddressError {
 #[derive(Debug)]
 pub(super) struct HttpClients {
     settings: Settings,
-    /// One for each runtime, made when it is first used there.
+    /// Connections of our own; `None` where a proxy is on the way.
+    direct: Option<Direct>,
+    /// A client for the rest, one for each runtime, made when it is first used there.
     clients: Box<[OnceLock<Client>]>,
     /// Answers that are read to their end after they are of interest.
     drains: TaskTracker,
@@ -67,7 +85,8 @@ struct Settings {
     address: Arc<str>,
     connect_timeout: Duration,
     proxy: Option<Url>,
-    uses_tls: bool,
+    /// `None` where neither the upstream nor its proxy is asked over TLS.
+    tls: Option<Arc<ClientConfig>>,
 }
 
 impl HttpClients {
@@ -77,17 +96,41 @@ impl HttpClients {
     ///
     /// [`AddressError`], so that a wrong address is known at the start and not at the first request.
     pub(super) fn new(config: &UpstreamConfig, general: &Config) -> Result<Self, AddressError> {
+        let proxy = egress::proxy(config, &general.proxies)?;
+        let is_tls = |url: &Url| url.scheme() == "https";
+        let tls = if is_tls(&config.url) || proxy.as_ref().is_some_and(is_tls) {
+            Some(Arc::new(tls::config([]).map_err(AddressError::Tls)?))
+        } else {
+            None
+        };
+        Self::with(config, general, proxy, tls)
+    }
+
+    fn with(
+        config: &UpstreamConfig,
+        general: &Config,
+        proxy: Option<Url>,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, AddressError> {
         let url = &config.url;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(AddressError::Url);
         }
-        let proxy = egress::proxy(config, &general.proxies)?;
-        let is_tls = |url: &Url| url.scheme() == "https";
+        let connect_timeout = general.clocks.connect;
+        let direct = match proxy {
+            Some(_) => None,
+            None => Some(Direct::new(
+                url,
+                connect_timeout,
+                tls.clone(),
+                general.runtime_count,
+            )?),
+        };
         let settings = Settings {
             address: address(url).into(),
-            connect_timeout: general.clocks.connect,
-            uses_tls: is_tls(url) || proxy.as_ref().is_some_and(is_tls),
+            connect_timeout,
             proxy,
+            tls,
         };
         let first = settings.build().map_err(AddressError::Client)?;
         let clients: Box<[_]> = (0..general.runtime_count.max(1))
@@ -96,6 +139,7 @@ impl HttpClients {
         let _ = clients[0].set(first);
         Ok(Self {
             settings,
+            direct,
             clients,
             drains: TaskTracker::new(),
         })
@@ -106,56 +150,95 @@ impl HttpClients {
         &self.settings.address
     }
 
-    /// Begins a request by this runtime's connections. A login in the URL becomes a header, unless the request sets one.
+    /// A URL of this upstream, made ready for requests. A login in it becomes a header.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] where this runtime's client can't be made.
-    pub(super) fn request(
-        &self,
-        method: http::Method,
-        url: Url,
-    ) -> Result<reqwest::RequestBuilder, Failure> {
-        Ok(self.client()?.request(method, url))
+    /// [`AddressError`].
+    pub(super) fn target(&self, url: Url) -> Result<Target, AddressError> {
+        let request = self.client().and_then(|client| client.get(url).build());
+        let request = request.map_err(AddressError::Client)?;
+        let login = request.headers().get(AUTHORIZATION).cloned();
+        Target::new(request.url().clone(), login)
     }
 
-    /// Sends a request and returns when the answer's head is here.
+    /// Posts to a target and returns when the answer's head is here. The target's login is sent unless the headers have one.
     ///
     /// # Errors
     ///
     /// What became of the connection.
-    pub(super) async fn send(
+    pub(super) async fn post(
         &self,
-        request: reqwest::RequestBuilder,
-    ) -> Result<http::Response<Body>, Failure> {
-        request
-            .send()
-            .await
-            .map(http::Response::from)
-            .map_err(|error| self.failure(&error))
+        target: &Target,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<http::Response<ResponseBody>, Failure> {
+        let Some(direct) = &self.direct else {
+            return self.send(target, Method::POST, headers, body).await;
+        };
+        let sent = direct.send(target.post(headers, Full::new(body))).await;
+        match sent {
+            Ok(response) => Ok(response.map(ResponseBody::Direct)),
+            Err(error) => Err(self.failure(&error)),
+        }
+    }
+
+    /// Gets a target and returns when the answer's head is here.
+    ///
+    /// # Errors
+    ///
+    /// What became of the connection.
+    pub(super) async fn get(
+        &self,
+        target: &Target,
+        headers: HeaderMap,
+    ) -> Result<http::Response<ResponseBody>, Failure> {
+        self.send(target, Method::GET, headers, Bytes::new()).await
+    }
+
+    async fn send(
+        &self,
+        target: &Target,
+        method: Method,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<http::Response<ResponseBody>, Failure> {
+        let sent = match self.client() {
+            Ok(client) => {
+                let request = client.request(method, target.url.clone());
+                let headers = target.with_login(headers);
+                request.headers(headers).body(body).send().await
+            }
+            Err(error) => Err(error),
+        };
+        match sent {
+            Ok(response) => Ok(http::Response::from(response).map(ResponseBody::Client)),
+            Err(error) => Err(self.failure(&ConnectionError::Client(error))),
+        }
     }
 
     /// What an error of the connection means.
-    pub(super) fn failure(&self, error: &reqwest::Error) -> Failure {
+    pub(super) fn failure(&self, error: &ConnectionError) -> Failure {
         connection_failure::failure(error, &self.settings.address, self.settings.proxy.is_some())
     }
 
     /// Lets the connection of an answer that is over be used again, without anybody waiting for it. A body that is dropped before
     /// its last byte closes its connection, and that byte often comes a moment after the end marker.
-    pub(super) fn drain(&self, mut body: Body) {
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        if body.is_end_stream()
-            || !matches!(
-                Pin::new(&mut body).poll_frame(&mut context),
-                Poll::Pending | Poll::Ready(Some(Ok(_)))
-            )
-        {
-            return;
+    pub(super) fn drain(&self, mut body: ResponseBody) {
+        let mut size = 0;
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            match Pin::new(&mut body).poll_frame(&mut context) {
+                Poll::Ready(Some(Ok(frame))) if size < MAX_DRAIN_SIZE => {
+                    size += frame.data_ref().map_or(0, Bytes::len);
+                }
+                Poll::Ready(_) => return,
+                Poll::Pending => break,
+            }
         }
         // The tracker owns the task, and the deadline ends it: it outlives nothing that anybody waits for.
         self.drains.spawn(async move {
             let read = async {
-                let mut size = 0;
                 while let Some(Ok(frame)) = body.frame().await {
                     size += frame.data_ref().map_or(0, Bytes::len);
                     if size > MAX_DRAIN_SIZE {
@@ -175,15 +258,12 @@ impl HttpClients {
         self.drains.reopen();
     }
 
-    fn client(&self) -> Result<&Client, Failure> {
+    fn client(&self) -> Result<&Client, reqwest::Error> {
         let slot = &self.clients[runtime::index().min(self.clients.len() - 1)];
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let client = self
-            .settings
-            .build()
-            .map_err(|error| self.failure(&error))?;
+        let client = self.settings.build()?;
         Ok(slot.get_or_init(|| client))
     }
 }
@@ -207,10 +287,11 @@ impl Settings {
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(reqwest::Proxy::all(proxy.clone())?);
         }
-        if !self.uses_tls {
-            // Spares the reading of the system's certificates, some hundred KiB a client.
-            builder = builder.tls_certs_only([]);
-        }
+        // Either spares each client the reading of the system's certificates, some hundred KiB.
+        builder = match &self.tls {
+            Some(tls) => builder.tls_backend_preconfigured(ClientConfig::clone(tls)),
+            None => builder.tls_certs_only([]),
+        };
         builder.build()
     }
 }

@@ -26,8 +26,9 @@ mod wire;
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method,
+    HeaderMap, HeaderValue,
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE},
 };
 use llm2api_proto::v1::ChatRequest;
@@ -37,7 +38,7 @@ use tonic::async_trait;
 use self::{answer::AnswerStream, base_url::Endpoints, body::read_bounded};
 use super::{
     Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
-    http_client::{AddressError, HttpClients},
+    http_client::{AddressError, HttpClients, Target},
 };
 use crate::config::{Config, UpstreamConfig};
 
@@ -50,7 +51,8 @@ const MODELS_TIMEOUT: Duration = Duration::from_secs(10);
 /// An upstream that speaks OpenAI's chat completions.
 pub(super) struct OpenAi {
     clients: Arc<HttpClients>,
-    endpoints: Endpoints,
+    chat_completions: Target,
+    models: Target,
     max_body_bytes: usize,
 }
 
@@ -61,9 +63,12 @@ impl OpenAi {
     ///
     /// [`AddressError`].
     pub(super) fn new(config: &UpstreamConfig, general: &Config) -> Result<Self, AddressError> {
+        let clients = HttpClients::new(config, general)?;
+        let endpoints = Endpoints::new(&config.url);
         Ok(Self {
-            clients: Arc::new(HttpClients::new(config, general)?),
-            endpoints: Endpoints::new(&config.url),
+            chat_completions: clients.target(endpoints.chat_completions)?,
+            models: clients.target(endpoints.models)?,
+            clients: Arc::new(clients),
             max_body_bytes: general.max_body_bytes,
         })
     }
@@ -73,11 +78,7 @@ impl OpenAi {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         authorize(&mut headers, credential, address)?;
-        let request = self
-            .clients
-            .request(Method::GET, self.endpoints.models.clone())?
-            .headers(headers);
-        let response = self.clients.send(request).await?;
+        let response = self.clients.get(&self.models, headers).await?;
         if !response.status().is_success() {
             return Err(answer_failure::of_status(response, address, credential, "").await);
         }
@@ -114,12 +115,10 @@ impl Upstream for OpenAi {
         // A compressed stream is held back until a block is full.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         authorize(&mut headers, call.credential, address)?;
-        let request = self
+        let response = self
             .clients
-            .request(Method::POST, self.endpoints.chat_completions.clone())?
-            .headers(headers)
-            .body(body);
-        let response = self.clients.send(request).await?;
+            .post(&self.chat_completions, headers, Bytes::from(body))
+            .await?;
         if !response.status().is_success() {
             let failure =
                 answer_failure::of_status(response, address, call.credential, call.model).await;

@@ -14,11 +14,13 @@ use futures_util::Stream;
 use http::HeaderMap;
 use http_body::Body as _;
 use llm2api_proto::v1::ChatEvent;
-use reqwest::Body;
 use tokio::time::Sleep;
 
 use super::{
-    super::{Batch, Credential, Failure, FailureKind, http_client::HttpClients},
+    super::{
+        Batch, Credential, Failure, FailureKind,
+        http_client::{HttpClients, ResponseBody},
+    },
     answer_failure,
     decoder::{ChunkError, Decoder, NoAnswer},
     media_type::{MediaType, sniff},
@@ -32,12 +34,15 @@ const END_MARKER: &[u8] = b"[DONE]";
 /// connection.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Bytes after which a batch is handed out though more may be there, so that a fast upstream is passed on piece by piece.
+const MAX_BATCH_SIZE: usize = 64 * 1024;
+
 /// Turns the body of a successful answer into batches; see [`super::super::Answer`] for what it keeps to.
 pub(super) struct AnswerStream {
     clients: Arc<HttpClients>,
     /// To be kept out of messages.
     credential: Credential,
-    body: Body,
+    body: ResponseBody,
     framing: Framing,
     decoder: Decoder,
     /// The most bytes that an event, or an answer which is no stream, may have.
@@ -82,7 +87,7 @@ impl AnswerStream {
         clients: &Arc<HttpClients>,
         credential: &Credential,
         headers: &HeaderMap,
-        body: Body,
+        body: ResponseBody,
         choice_count: usize,
         limit: usize,
     ) -> Result<Self, Failure> {
@@ -298,29 +303,40 @@ impl Stream for AnswerStream {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        loop {
-            match mem::replace(&mut this.state, State::Over) {
-                State::Over => return Poll::Ready(None),
-                State::Failing(failure) => return Poll::Ready(Some(Err(failure))),
-                State::Reading => this.state = State::Reading,
-            }
-            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) else {
-                ready!(this.poll_grace(context));
-                return Poll::Ready(Some(Ok(this.end(None))));
-            };
-            let batch = match frame {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(piece) => this.read(&piece),
+        match mem::replace(&mut this.state, State::Over) {
+            State::Over => return Poll::Ready(None),
+            State::Failing(failure) => return Poll::Ready(Some(Err(failure))),
+            State::Reading => this.state = State::Reading,
+        }
+        let mut joined: Option<Batch> = None;
+        let mut size = 0;
+        // All that has come by now becomes one batch; nothing is waited for once there is something.
+        while matches!(this.state, State::Reading) && size < MAX_BATCH_SIZE {
+            let batch = match Pin::new(&mut this.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(piece) => {
+                        size += piece.len();
+                        this.read(&piece)
+                    }
                     // Trailers say nothing that we'd know.
                     Err(_) => continue,
                 },
-                Some(Err(error)) => {
+                Poll::Ready(Some(Err(error))) => {
                     let failure = this.clients.failure(&error);
                     this.end(Some(failure))
                 }
-                None => this.end(None),
+                Poll::Ready(None) => this.end(None),
+                Poll::Pending if joined.is_some() => break,
+                Poll::Pending => {
+                    ready!(this.poll_grace(context));
+                    this.end(None)
+                }
             };
-            return Poll::Ready(Some(Ok(batch)));
+            match &mut joined {
+                Some(joined) => joined.append(batch),
+                None => joined = Some(batch),
+            }
         }
+        Poll::Ready(Some(Ok(joined.unwrap_or_default())))
     }
 }

@@ -3,10 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
-use reqwest::Body;
 
 use super::{
-    super::{Credential, Failure, FailureKind},
+    super::{Credential, Failure, FailureKind, http_client::ResponseBody},
     body::read_bounded,
     decoder::ChunkError,
     error_object,
@@ -23,7 +22,7 @@ const ERROR_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The failure that an answer is whose status is no success.
 pub(super) async fn of_status(
-    response: http::Response<Body>,
+    response: http::Response<ResponseBody>,
     address: &str,
     credential: &Credential,
     model: &str,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use reqwest::Body;
+
+use super::super::http_client::{ConnectionError, ResponseBody};
 
 /// What was read.
 pub(super) struct Bounded {
@@ -16,11 +17,11 @@ pub(super) struct Bounded {
 pub(super) enum Incomplete {
     TooLarge,
     TimedOut,
-    Broken(reqwest::Error),
+    Broken(ConnectionError),
 }
 
 /// Reads a body until it ends, is larger than `limit`, breaks, or the time is up.
-pub(super) async fn read_bounded(mut body: Body, limit: usize, time: Duration) -> Bounded {
+pub(super) async fn read_bounded(mut body: ResponseBody, limit: usize, time: Duration) -> Bounded {
     let mut bytes = Vec::new();
     let read = async {
         while let Some(frame) = body.frame().await {

@@ -16,7 +16,7 @@ use reqwest::Body;
 use super::{
     super::{
         super::http_client::{
-            HttpClients,
+            HttpClients, ResponseBody,
             tests::{config, upstream_at},
         },
         answer::AnswerStream,
@@ -83,7 +83,7 @@ fn read(clients: &Arc<HttpClients>, text: &[u8], cuts: &[usize]) -> String {
     } else {
         1
     };
-    let body = Body::wrap_stream(stream::iter(pieces));
+    let body = ResponseBody::Client(Body::wrap_stream(stream::iter(pieces)));
     let Ok(mut answer) = AnswerStream::new(clients, &key(), &headers, body, choice_count, 1 << 20)
     else {
         panic!("an event stream");
