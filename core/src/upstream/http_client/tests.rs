@@ -1,3 +1,5 @@
+mod tls;
+
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use url::Url;

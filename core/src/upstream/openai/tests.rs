@@ -1,5 +1,6 @@
 //! The adapter against a server that says exactly what a test wants, over TCP.
 
+mod connections;
 mod failing;
 mod golden;
 mod server;

@@ -134,7 +134,8 @@ impl Connection {
     }
 }
 
-/// Whether an error is what becomes of a connection that the other side has closed.
+/// Whether an error is what becomes of a connection that the other side has closed in an orderly way: its end is read, or a write
+/// meets it. A bare reset is none: whoever sends it may have read the request.
 fn tells_of_a_close(error: &hyper::Error) -> bool {
     error.is_canceled()
         || error.is_closed()
@@ -145,11 +146,7 @@ fn tells_of_a_close(error: &hyper::Error) -> bool {
             .is_some_and(|error| {
                 matches!(
                     error.kind(),
-                    ErrorKind::ConnectionReset
-                        | ErrorKind::ConnectionAborted
-                        | ErrorKind::BrokenPipe
-                        | ErrorKind::NotConnected
-                        | ErrorKind::UnexpectedEof
+                    ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof
                 )
             })
 }
