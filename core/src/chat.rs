@@ -34,6 +34,7 @@ use crate::{
     config::Config,
     registry::Registry,
     router::{self, Names, Route},
+    runtime,
 };
 
 /// Age beyond which a model list is asked for again before a model is said to be unknown.
@@ -48,8 +49,8 @@ pub(crate) struct Chats {
     request_timeout: Duration,
     /// Bytes that an answer held back to its end may have.
     max_whole_bytes: usize,
-    /// Cancelled when running answers have to end.
-    ending: CancellationToken,
+    /// Cancelled when running answers have to end: one for each runtime, as every stream waits on it, and each wait takes its lock.
+    endings: Box<[CancellationToken]>,
 }
 
 /// Who asks, for the log.
@@ -83,7 +84,7 @@ impl Chats {
         config: &Config,
         registry: Arc<Registry>,
         names: Arc<Names>,
-        ending: CancellationToken,
+        ending: &CancellationToken,
     ) -> Self {
         Self {
             registry,
@@ -92,8 +93,15 @@ impl Chats {
             retry_attempts: config.retry_attempts,
             request_timeout: config.clocks.request,
             max_whole_bytes: config.max_body_bytes,
-            ending,
+            endings: (0..config.runtime_count.max(1))
+                .map(|_| ending.child_token())
+                .collect(),
         }
+    }
+
+    /// What tells this runtime's answers to end.
+    fn ending(&self) -> &CancellationToken {
+        &self.endings[runtime::index().min(self.endings.len() - 1)]
     }
 
     /// Answers a chat: returns when its first meaningful event is here, or, where it isn't streamed, when all of it is.
@@ -120,7 +128,7 @@ impl Chats {
         tokio::select! {
             answer = Box::pin(self.answer_or_fall_back(&request, &context)) => answer,
             () = time_is_up => Err(outcome::request_timeout(self.request_timeout)),
-            () = self.ending.cancelled() => Err(outcome::shutting_down()),
+            () = self.ending().cancelled() => Err(outcome::shutting_down()),
         }
     }
 

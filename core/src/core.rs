@@ -17,13 +17,14 @@ use tonic::{
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server as reflection;
-use tower::{ServiceExt, util::BoxCloneSyncService};
+use tower::util::BoxCloneSyncService;
 
 use crate::{
     access::Access,
     catalog::Catalog,
     chat::Chats,
     config::{Config, UpstreamKind},
+    in_process::InProcess,
     registry::{Entry, Registry},
     router::Names,
     service::{AccessRpc, Authorize, ChatRpc, ModelRpc},
@@ -107,6 +108,7 @@ pub struct UpstreamOverview {
 pub struct Core {
     registry: Arc<Registry>,
     access: Arc<Access>,
+    chat: ChatServiceServer<ChatRpc>,
     routes: Routes,
     health: HealthReporter,
     stopping: Stopping,
@@ -129,7 +131,7 @@ impl Core {
             &config,
             Arc::clone(&registry),
             Arc::clone(&names),
-            stopping.ending.clone(),
+            &stopping.ending,
         ));
         let catalog = Arc::new(Catalog::new(Arc::clone(&registry), names));
 
@@ -144,11 +146,10 @@ impl Core {
             refusing: stopping.refusing.clone(),
             running: stopping.running.clone(),
         };
+        let chat = ChatServiceServer::new(chat_rpc).max_decoding_message_size(max_message_bytes);
         let mut routes = Routes::builder();
         routes
-            .add_service(
-                ChatServiceServer::new(chat_rpc).max_decoding_message_size(max_message_bytes),
-            )
+            .add_service(chat.clone())
             .add_service(ModelServiceServer::new(ModelRpc { catalog }))
             .add_service(AccessServiceServer::new(AccessRpc {
                 access: Arc::clone(&access),
@@ -171,6 +172,7 @@ impl Core {
         Ok(Self {
             registry,
             access,
+            chat,
             routes: routes.routes().prepare(),
             health,
             stopping,
@@ -268,11 +270,7 @@ impl Core {
     /// The services for a gateway in this process; its calls need no key.
     #[must_use]
     pub fn in_process(&self) -> InProcessCore {
-        let routes = self.routes.clone();
-        BoxCloneSyncService::new(ServiceExt::<http::Request<tonic::body::Body>>::map_err(
-            routes,
-            |never| match never {},
-        ))
+        BoxCloneSyncService::new(InProcess::new(self.chat.clone(), self.routes.clone()))
     }
 
     /// Serves gRPC on this listener until it is told to stop and all calls have ended.

@@ -6,6 +6,7 @@ mod catalog;
 mod chat;
 pub mod config;
 mod core;
+mod in_process;
 mod model_list;
 mod pool;
 mod registry;

@@ -219,7 +219,7 @@ impl<'a> Attempts<'a> {
                 .inspect(|_| lease.succeeded())
                 .inspect_err(|failure| lease.failed(failure))
         } else {
-            let ending = self.chats.ending.clone();
+            let ending = self.chats.ending().clone();
             Ok(AnswerStream::Streamed(Committed::new(
                 Arc::clone(entry),
                 lease,

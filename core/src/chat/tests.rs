@@ -169,7 +169,7 @@ impl Stage {
             aliases: config.aliases.clone(),
         });
         Self {
-            chats: Chats::new(&config, registry, names, CancellationToken::new()),
+            chats: Chats::new(&config, registry, names, &CancellationToken::new()),
             upstreams,
         }
     }
@@ -614,7 +614,7 @@ async fn stopping_ends_what_runs_and_what_waits() {
     tokio::pin!(waiting);
     assert!(futures_util::poll!(waiting.as_mut()).is_pending());
 
-    stage.chats.ending.cancel();
+    stage.chats.ending().cancel();
     let status = answer
         .next()
         .await

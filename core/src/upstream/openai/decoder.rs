@@ -1,12 +1,13 @@
 //! From what an upstream writes to the contract's events, one chunk at a time.
 
 mod choice;
+mod repetition;
 
 use llm2api_proto::v1::{ChatEvent, ChatStart, ChoiceDelta, RawField, Usage, chat_event::Event};
 use prost_types::Timestamp;
 use serde_json::value::RawValue;
 
-use self::choice::ChoiceDecoder;
+use self::{choice::ChoiceDecoder, repetition::Repetition};
 use super::{
     json_repair::repair,
     json_value::is_empty,
@@ -59,6 +60,7 @@ pub(super) struct Decoder {
     usage_extra_fields: Vec<RawField>,
     /// Members of chunks before the first with choices, for the first event.
     early_extra_fields: Vec<RawField>,
+    repetition: Repetition,
 }
 
 impl Decoder {
@@ -73,6 +75,7 @@ impl Decoder {
             usage: None,
             usage_extra_fields: Vec::new(),
             early_extra_fields: Vec::new(),
+            repetition: Repetition::default(),
         }
     }
 
@@ -86,12 +89,21 @@ impl Decoder {
         text: &[u8],
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), ChunkError> {
+        if let Some(event) = self.repetition.event_of(text) {
+            events.push(event);
+            return Ok(());
+        }
         // As text, checked once: from bytes, each string in it would be checked by itself.
         let chunk = std::str::from_utf8(text)
             .ok()
             .and_then(|text| serde_json::from_str(text).ok());
         match chunk {
-            Some(chunk) => self.add(chunk, text, events),
+            Some(chunk) => {
+                let first = events.len();
+                self.add(chunk, text, events)?;
+                self.repetition.learn(text, &events[first..]);
+                Ok(())
+            }
             None => {
                 let text = repair(text);
                 let chunk = serde_json::from_str(&text).map_err(|_| ChunkError::NotUnderstood)?;
