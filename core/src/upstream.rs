@@ -84,14 +84,6 @@ pub(crate) struct Batch {
     pub(crate) size_bytes: usize,
 }
 
-impl Batch {
-    /// Adds what came next.
-    fn append(&mut self, next: Self) {
-        self.events.extend(next.events);
-        self.size_bytes += next.size_bytes;
-    }
-}
-
 /// A model as an upstream lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedModel {

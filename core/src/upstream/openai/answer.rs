@@ -109,9 +109,9 @@ impl AnswerStream {
     }
 
     /// Takes the next piece of the body.
-    fn read(&mut self, piece: &[u8]) -> Batch {
+    fn read(&mut self, piece: &[u8], batch: &mut Batch) {
         match &mut self.framing {
-            Framing::Events(_) => self.read_events(piece),
+            Framing::Events(_) => self.read_events(piece, batch),
             Framing::Whole(text) | Framing::Unknown(text)
                 if text.len() + piece.len() > self.limit =>
             {
@@ -119,12 +119,8 @@ impl AnswerStream {
                     self.clients.address(),
                     self.limit,
                 ));
-                Batch::default()
             }
-            Framing::Whole(text) => {
-                text.extend_from_slice(piece);
-                Batch::default()
-            }
+            Framing::Whole(text) => text.extend_from_slice(piece),
             Framing::Unknown(text) => {
                 text.extend_from_slice(piece);
                 let text = mem::take(text);
@@ -138,28 +134,26 @@ impl AnswerStream {
                     Some(MediaType::Json) => self.framing = Framing::Whole(text),
                     Some(MediaType::EventStream | MediaType::Other) => {
                         self.framing = Framing::Events(SseReader::new(self.limit));
-                        return self.read_events(&text);
+                        self.read_events(&text, batch);
                     }
                 }
-                Batch::default()
             }
         }
     }
 
-    fn read_events(&mut self, piece: &[u8]) -> Batch {
+    fn read_events(&mut self, piece: &[u8], batch: &mut Batch) {
         let Framing::Events(reader) = &mut self.framing else {
-            return Batch::default();
+            return;
         };
-        let mut events = Vec::new();
         let mut outcome = Outcome::Open;
         let read = reader.read(piece, |event| {
-            outcome = take_event(&mut self.decoder, event, &mut events);
+            outcome = take_event(&mut self.decoder, event, &mut batch.events);
             match outcome {
                 Outcome::Open => ControlFlow::Continue(()),
                 Outcome::EndMarker | Outcome::Failed(_) => ControlFlow::Break(()),
             }
         });
-        let size_bytes = reader.take_complete_size();
+        batch.size_bytes += reader.take_complete_size();
         match (read, outcome) {
             (Err(TooLarge), _) => {
                 self.fail(answer_failure::too_large(
@@ -171,22 +165,20 @@ impl AnswerStream {
             (Ok(_), Outcome::EndMarker) => {
                 let body = mem::take(&mut self.body);
                 self.clients.drain(body);
-                self.complete(&mut events);
+                self.complete(&mut batch.events);
             }
             (Ok(_), Outcome::Failed(error)) => self.fail_with(error),
         }
-        Batch { events, size_bytes }
     }
 
     /// Takes the body's end. `broken` tells how, where it was not an orderly one.
-    fn end(&mut self, broken: Option<Failure>) -> Batch {
-        let mut batch = Batch::default();
+    fn end(&mut self, broken: Option<Failure>, batch: &mut Batch) {
         if broken.is_none() {
             match &mut self.framing {
-                Framing::Events(_) => batch = self.end_events(),
+                Framing::Events(_) => self.end_events(batch),
                 Framing::Whole(text) => {
                     let text = mem::take(text);
-                    return self.end_whole(&text);
+                    return self.end_whole(&text, batch);
                 }
                 Framing::Unknown(_) => {}
             }
@@ -199,32 +191,28 @@ impl AnswerStream {
                 self.fail(broken.unwrap_or_else(cut_off));
             }
         }
-        batch
     }
 
     /// Reads an event that the end of the stream completes, if there is one. One that is not understood was cut off.
-    fn end_events(&mut self) -> Batch {
+    fn end_events(&mut self, batch: &mut Batch) {
         let Framing::Events(reader) = &mut self.framing else {
-            return Batch::default();
+            return;
         };
-        let mut events = Vec::new();
         let mut outcome = Outcome::Open;
         let _ = reader.finish(|event| {
-            outcome = take_event(&mut self.decoder, event, &mut events);
+            outcome = take_event(&mut self.decoder, event, &mut batch.events);
             ControlFlow::Break(())
         });
-        let size_bytes = reader.take_complete_size();
+        batch.size_bytes += reader.take_complete_size();
         match outcome {
             Outcome::Open | Outcome::Failed(ChunkError::NotUnderstood) => {}
-            Outcome::EndMarker => self.complete(&mut events),
+            Outcome::EndMarker => self.complete(&mut batch.events),
             Outcome::Failed(error) => self.fail_with(error),
         }
-        Batch { events, size_bytes }
     }
 
-    fn end_whole(&mut self, text: &[u8]) -> Batch {
-        let mut events = Vec::new();
-        let decoded = match self.decoder.decode(text, &mut events) {
+    fn end_whole(&mut self, text: &[u8], batch: &mut Batch) {
+        let decoded = match self.decoder.decode(text, &mut batch.events) {
             Ok(()) if self.decoder.has_choice() => Ok(()),
             // Some put an error into a document of its own shape.
             Ok(()) | Err(ChunkError::NotUnderstood) => Err(ChunkError::Upstream(
@@ -233,13 +221,10 @@ impl AnswerStream {
             Err(error) => Err(error),
         };
         match decoded {
-            Ok(()) => self.complete(&mut events),
+            Ok(()) => self.complete(&mut batch.events),
             Err(error) => self.fail_with(error),
         }
-        Batch {
-            events,
-            size_bytes: text.len(),
-        }
+        batch.size_bytes += text.len();
     }
 
     /// Waits for what may follow the last finish, but not for long: the answer is complete without it.
@@ -308,35 +293,33 @@ impl Stream for AnswerStream {
             State::Failing(failure) => return Poll::Ready(Some(Err(failure))),
             State::Reading => this.state = State::Reading,
         }
-        let mut joined: Option<Batch> = None;
+        let mut batch = Batch::default();
+        let mut has_read = false;
         let mut size = 0;
         // All that has come by now becomes one batch; nothing is waited for once there is something.
         while matches!(this.state, State::Reading) && size < MAX_BATCH_SIZE {
-            let batch = match Pin::new(&mut this.body).poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(piece) => {
-                        size += piece.len();
-                        this.read(&piece)
-                    }
+            match Pin::new(&mut this.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
                     // Trailers say nothing that we'd know.
-                    Err(_) => continue,
-                },
+                    let Ok(piece) = frame.into_data() else {
+                        continue;
+                    };
+                    size += piece.len();
+                    this.read(&piece, &mut batch);
+                }
                 Poll::Ready(Some(Err(error))) => {
                     let failure = this.clients.failure(&error);
-                    this.end(Some(failure))
+                    this.end(Some(failure), &mut batch);
                 }
-                Poll::Ready(None) => this.end(None),
-                Poll::Pending if joined.is_some() => break,
+                Poll::Ready(None) => this.end(None, &mut batch),
+                Poll::Pending if has_read => break,
                 Poll::Pending => {
                     ready!(this.poll_grace(context));
-                    this.end(None)
+                    this.end(None, &mut batch);
                 }
-            };
-            match &mut joined {
-                Some(joined) => joined.append(batch),
-                None => joined = Some(batch),
             }
+            has_read = true;
         }
-        Poll::Ready(Some(Ok(joined.unwrap_or_default())))
+        Poll::Ready(Some(Ok(batch)))
     }
 }
