@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::Stream;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
 use http_body::Body as _;
 use llm2api_proto::v1::ChatEvent;
 use tokio::time::Sleep;
@@ -91,6 +91,10 @@ impl AnswerStream {
         choice_count: usize,
         limit: usize,
     ) -> Result<Self, Failure> {
+        let is_encoded = |value: &HeaderValue| value != "identity";
+        if headers.get(CONTENT_ENCODING).is_some_and(is_encoded) {
+            return Err(answer_failure::encoded(clients.address()));
+        }
         let framing = match MediaType::of(headers) {
             MediaType::EventStream => Framing::Events(SseReader::new(limit)),
             MediaType::Html => return Err(answer_failure::html(clients.address())),

@@ -106,6 +106,13 @@ pub(super) fn html(address: &str) -> Failure {
     }
 }
 
+/// The failure that an answer is which is compressed, though it was asked not to be.
+pub(super) fn encoded(address: &str) -> Failure {
+    unavailable(format!(
+        "{address} compressed its answer, which it was asked not to do"
+    ))
+}
+
 /// The failure that an answer is which is larger than may be held.
 pub(super) fn too_large(address: &str, limit: usize) -> Failure {
     unavailable(format!(

@@ -167,6 +167,15 @@ async fn what_is_no_answer_fails_with_what_it_is() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_compressed_all_the_same_is_not_read() {
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\nconnection: close\r\n\r\n\x1f\x8b";
+    let (events, failure, address) = chat_with(answer, Ending::Close).await;
+    assert_eq!(events, []);
+    let expected = format!("{address} compressed its answer, which it was asked not to do");
+    assert_eq!(failure, Some(failed(FailureKind::Unavailable, expected)));
+}
+
+#[tokio::test]
 async fn an_end_marker_after_nothing_but_the_role_is_no_answer() {
     let role = r#"data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
     let answer = with_head("text/event-stream", &format!("{role}\n\ndata: [DONE]\n\n"));
