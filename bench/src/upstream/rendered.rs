@@ -143,9 +143,11 @@ impl Rendered {
 
 /// Waits, unless the client leaves first.
 async fn wait_until(stream: &mut TcpStream, due: Instant) -> Result<()> {
+    // Readiness alone may be left over from the request; a look at the bytes tells.
+    let mut next = [0];
     tokio::select! {
         () = tokio::time::sleep_until(due) => Ok(()),
-        left = stream.readable() => {
+        left = stream.peek(&mut next) => {
             left?;
             bail!("the client left");
         }
