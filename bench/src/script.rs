@@ -71,7 +71,7 @@ impl Script {
     /// How many chunks go out in one write.
     pub(crate) fn tokens_per_write(self) -> usize {
         match self {
-            Self::Burst => 32,
+            Self::Burst => 16,
             _ => 1,
         }
     }
