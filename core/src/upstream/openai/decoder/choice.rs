@@ -233,11 +233,12 @@ fn is_empty(delta: &ChoiceDelta) -> bool {
 
 /// Whether a delta that says something says more than who speaks.
 fn says_more_than_role(delta: &ChoiceDelta) -> bool {
-    let without_role = ChoiceDelta {
+    let has_text = delta.content.is_some() || delta.reasoning_content.is_some();
+    let without_role = || ChoiceDelta {
         role: String::new(),
         ..delta.clone()
     };
-    delta.role.is_empty() || !is_empty(&without_role)
+    delta.role.is_empty() || has_text || !is_empty(&without_role())
 }
 
 fn audio(piece: wire::Audio) -> AudioDelta {

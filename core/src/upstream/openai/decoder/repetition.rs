@@ -10,10 +10,14 @@ use memchr::{memchr2, memmem};
 /// length, and several choices come in turn.
 const MAX_MISSES: u8 = 4;
 
+/// Chunks that are only read before anything is learnt: a short answer is over before learning pays.
+const CHUNKS_BEFORE_LEARNING: u8 = 4;
+
 /// What of an answer's chunks repeats itself.
 #[derive(Debug, Default)]
 pub(super) struct Repetition {
     pattern: Option<Pattern>,
+    chunks: u8,
     misses: u8,
 }
 
@@ -41,7 +45,9 @@ impl Repetition {
 
     /// Learns from a chunk that was read, and what it was read as.
     pub(super) fn learn(&mut self, chunk: &[u8], events: &[ChatEvent]) {
-        if self.misses < MAX_MISSES {
+        if self.chunks < CHUNKS_BEFORE_LEARNING {
+            self.chunks += 1;
+        } else if self.misses < MAX_MISSES {
             self.misses += 1;
             self.pattern = match events {
                 [event] => Pattern::of(chunk, event),
@@ -54,26 +60,19 @@ impl Repetition {
 impl Pattern {
     /// The pattern of a chunk, where it is plain what in it is the text.
     fn of(chunk: &[u8], event: &ChatEvent) -> Option<Self> {
-        let mut event = event.clone();
-        let Some(Event::Delta(delta)) = &mut event.event else {
+        let Some(Event::Delta(delta)) = &event.event else {
             return None;
         };
-        let (text, is_reasoning) = match delta {
-            // A role comes once: whoever says it again is not heard.
-            ChoiceDelta { role, .. } if !role.is_empty() => return None,
-            ChoiceDelta {
-                content: text @ Some(_),
-                reasoning_content: None,
-                ..
-            } => (text.take()?, false),
-            ChoiceDelta {
-                content: None,
-                reasoning_content: text @ Some(_),
-                ..
-            } => (text.take()?, true),
+        let (text, is_reasoning) = match (&delta.content, &delta.reasoning_content) {
+            (Some(text), None) => (text, false),
+            (None, Some(text)) => (text, true),
             _ => return None,
         };
-        if !delta.tool_calls.is_empty() || delta.function_call.is_some() || delta.logprobs.is_some()
+        // A role comes once: whoever says it again is not heard.
+        if !delta.role.is_empty()
+            || !delta.tool_calls.is_empty()
+            || delta.function_call.is_some()
+            || delta.logprobs.is_some()
         {
             return None;
         }
@@ -84,6 +83,14 @@ impl Pattern {
             return None;
         };
         let begin = quote + 1;
+        let event = ChatEvent {
+            event: Some(Event::Delta(ChoiceDelta {
+                content: None,
+                reasoning_content: None,
+                ..delta.clone()
+            })),
+            extra_fields: event.extra_fields.clone(),
+        };
         Some(Self {
             before: chunk[..begin].to_vec(),
             after: chunk[begin + text.len()..].to_vec(),
@@ -139,7 +146,10 @@ mod tests {
     }
 
     fn learnt() -> Repetition {
-        let mut repetition = Repetition::default();
+        let mut repetition = Repetition {
+            chunks: CHUNKS_BEFORE_LEARNING,
+            ..Repetition::default()
+        };
         repetition.learn(CHUNK.as_bytes(), &[event("one")]);
         repetition
     }
@@ -193,7 +203,7 @@ mod tests {
     #[test]
     fn an_answer_that_never_repeats_itself_is_learnt_from_no_more() {
         let mut repetition = Repetition::default();
-        for pad in 0..10 {
+        for pad in 0..20 {
             let chunk = CHUNK.replace(":1}", &format!(":{pad}}}"));
             assert_eq!(repetition.event_of(chunk.as_bytes()), None);
             repetition.learn(chunk.as_bytes(), &[event("one")]);
