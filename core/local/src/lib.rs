@@ -39,3 +39,6 @@ pub use kernel::UnsupportedProcessor;
 pub use priority::Priority;
 pub use sampler::Sampling;
 pub use template::{Message, Role, TemplateError};
+
+#[cfg(test)]
+mod reference;
