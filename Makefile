@@ -79,19 +79,20 @@ image: ## Build the container image (IMAGE=name:tag)
 .PHONY: tools
 tools: $(LINT_STAMP) $(PYTHON_STAMP) $(NODE_STAMP) ## Install what lints and tests need beside Rust, outside the clone
 
-$(LINT_STAMP): $(LINT_LIST)
-	$(call install-python,lint,$<)
+# The stamps' names tell the lists' content. Their age tells nothing: in a fresh clone every list is new.
+$(LINT_STAMP): | $(LINT_LIST)
+	$(call install-python,lint,$(LINT_LIST))
 
 ifdef PYTHON_STAMP
-$(PYTHON_STAMP): $(PYTHON_LIST)
-	$(call install-python,venv,$<)
+$(PYTHON_STAMP): | $(PYTHON_LIST)
+	$(call install-python,venv,$(PYTHON_LIST))
 endif
 
 ifdef NODE_STAMP
-$(NODE_STAMP): $(NODE_LIST)
+$(NODE_STAMP): | $(NODE_LIST)
 	rm -rf $(LLM2API_TEST_TOOLS)/node_modules $(LLM2API_TEST_TOOLS)/node-*.installed
 	mkdir -p $(LLM2API_TEST_TOOLS)
-	cp $< $(LLM2API_TEST_TOOLS)/package.json
+	cp $(NODE_LIST) $(LLM2API_TEST_TOOLS)/package.json
 	npm install --prefix $(LLM2API_TEST_TOOLS) --no-package-lock --no-audit --no-fund --loglevel=error
 	touch $@
 endif
