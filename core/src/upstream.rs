@@ -4,9 +4,12 @@
 //! its service's own, and what comes back into the contract's events; and it says of a failure what it was, so that
 //! the attempt loop can decide what follows.
 
+mod bounded_body;
 pub(crate) mod failure;
 mod http_client;
+mod media_type;
 mod openai;
+mod scrub;
 
 use std::pin::Pin;
 

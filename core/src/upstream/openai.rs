@@ -6,19 +6,16 @@
 mod answer;
 mod answer_failure;
 mod base_url;
-mod body;
 mod decoder;
 mod error_object;
 mod finish_reason;
 mod json_repair;
 mod json_value;
 mod logprobs;
-mod media_type;
 mod models;
 mod refusal;
 mod request;
 mod retry_after;
-mod scrub;
 mod sse;
 mod tool_calls;
 mod usage;
@@ -35,9 +32,10 @@ use llm2api_proto::v1::ChatRequest;
 use secrecy::ExposeSecret;
 use tonic::async_trait;
 
-use self::{answer::AnswerStream, base_url::Endpoints, body::read_bounded};
+use self::{answer::AnswerStream, base_url::Endpoints};
 use super::{
     Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
+    bounded_body::{self, read_bounded},
     http_client::{AddressError, HttpClients, Target},
 };
 use crate::config::{Config, UpstreamConfig};
@@ -83,7 +81,7 @@ impl OpenAi {
             return Err(answer_failure::of_status(response, address, credential, "").await);
         }
         let body = read_bounded(response.into_body(), MAX_MODELS_SIZE, MODELS_TIMEOUT).await;
-        if let Some(body::Incomplete::Broken(error)) = body.incomplete {
+        if let Some(bounded_body::Incomplete::Broken(error)) = body.incomplete {
             return Err(self.clients.failure(&error));
         }
         models::read(&body.bytes).ok_or_else(|| {

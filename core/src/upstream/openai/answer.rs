@@ -20,10 +20,10 @@ use super::{
     super::{
         Batch, Credential, Failure, FailureKind,
         http_client::{HttpClients, ResponseBody},
+        media_type::{MediaType, sniff},
     },
     answer_failure,
     decoder::{ChunkError, Decoder, NoAnswer},
-    media_type::{MediaType, sniff},
     sse::{Event, SseReader, TooLarge},
 };
 

@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 use http::StatusCode;
 
 use super::{
-    super::{Credential, Failure, FailureKind, http_client::ResponseBody},
-    body::read_bounded,
+    super::{
+        Credential, Failure, FailureKind, bounded_body::read_bounded, http_client::ResponseBody,
+        media_type::MediaType,
+    },
     decoder::ChunkError,
     error_object,
-    media_type::MediaType,
     refusal::{implied_status, kind_of_status},
     retry_after::retry_after,
 };

@@ -4,9 +4,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::{
-    super::{Credential, failure::UpstreamError},
+    super::{Credential, failure::UpstreamError, scrub::scrub},
     json_repair::repair,
-    scrub::scrub,
 };
 
 /// Bytes of a message that are kept: it goes into headers and logs.

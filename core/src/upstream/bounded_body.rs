@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 
-use super::super::http_client::{ConnectionError, ResponseBody};
+use super::http_client::{ConnectionError, ResponseBody};
 
 /// What was read.
 pub(super) struct Bounded {
