@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
+use http::HeaderMap;
 use secrecy::SecretString;
 use url::Url;
 
@@ -43,6 +44,8 @@ pub struct UpstreamConfig {
     pub url: Url,
     /// The key that lets us in. `None`: it lets everybody in.
     pub api_key: Option<SecretString>,
+    /// The cookies that let us in: each a session cookie's value, or a whole `Cookie` header.
+    pub cookies: Vec<SecretString>,
     /// The models it has. `None`: those that it lists.
     pub models: Option<Vec<String>>,
     /// Other names for its models.
@@ -59,6 +62,29 @@ pub struct UpstreamConfig {
     pub first_token_timeout: Option<Duration>,
     /// Overrides [`Clocks::idle`].
     pub idle_timeout: Option<Duration>,
+    /// How a chat-ui was set up. Other kinds don't look at it.
+    pub chat_ui: ChatUiConfig,
+}
+
+/// How a chat-ui was set up, as far as its operator can change what a client must send.
+#[derive(Debug, Clone)]
+pub struct ChatUiConfig {
+    /// The name of its session cookie.
+    pub cookie_name: String,
+    /// The address that it believes to have. `None`: the upstream's own.
+    pub origin: Option<Url>,
+    /// Headers for each request to it; their values may be secrets.
+    pub headers: HeaderMap,
+}
+
+impl Default for ChatUiConfig {
+    fn default() -> Self {
+        Self {
+            cookie_name: "hf-chat".to_owned(),
+            origin: None,
+            headers: HeaderMap::new(),
+        }
+    }
 }
 
 /// What a rate limit without a time of its own does to a credential.
@@ -75,6 +101,8 @@ pub enum Cooldown {
 pub enum UpstreamKind {
     /// OpenAI's chat completions.
     OpenAi,
+    /// What the pages of the web app chat-ui speak with their server.
+    ChatUi,
 }
 
 impl UpstreamKind {
@@ -83,6 +111,7 @@ impl UpstreamKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::ChatUi => "chat-ui",
         }
     }
 }
@@ -176,6 +205,7 @@ impl UpstreamConfig {
             kind: UpstreamKind::OpenAi,
             url: "http://127.0.0.1:9".parse().expect("valid"),
             api_key: None,
+            cookies: Vec::new(),
             models: models.map(|ids| ids.iter().map(|&id| id.to_owned()).collect()),
             aliases: BTreeMap::new(),
             priority: 0,
@@ -184,6 +214,7 @@ impl UpstreamConfig {
             proxy: None,
             first_token_timeout: None,
             idle_timeout: None,
+            chat_ui: ChatUiConfig::default(),
         }
     }
 }

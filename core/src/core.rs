@@ -39,6 +39,8 @@ const LIST_INTERVAL: Duration = Duration::from_secs(180);
 const FIRST_LIST_RETRY: Duration = Duration::from_secs(1);
 /// The longest that a list which could not be had is waited for: an upstream that has come back is soon seen.
 const MAX_LIST_RETRY: Duration = Duration::from_secs(15);
+/// How long the background may take for what is left when all answers have ended: to stop and delete conversations.
+const LAST_WORK: Duration = Duration::from_secs(4);
 /// Resets that a gateway may have sent before we took note of the streams: one for each client that may leave at once.
 const MAX_PENDING_RESETS: usize = 65_536;
 /// Bytes of a call's metadata; hyper's own limit of 16 KiB is below what OpenAI allows clients.
@@ -179,8 +181,15 @@ impl Core {
         })
     }
 
-    /// Keeps model lists and health fresh until the core is told to end. One task a process runs this.
+    /// Keeps model lists and health fresh, and does what adapters leave to the background, until the core is told to end and that
+    /// is done. One task a process runs this.
     pub async fn run(&self) {
+        let adapters = self
+            .registry
+            .entries()
+            .iter()
+            .map(|entry| entry.adapter.run(self.stopping.ending.clone()));
+        let background = futures_util::future::join_all(adapters);
         let lists = self
             .registry
             .entries()
@@ -197,14 +206,18 @@ impl Core {
                 .set_service_status("", ServingStatus::NotServing)
                 .await;
         };
-        tokio::pin!(draining, work);
-        let mut is_draining = false;
+        tokio::pin!(background, draining, work);
+        let (mut is_draining, mut is_done) = (false, false);
         loop {
             tokio::select! {
                 () = &mut work => {}
+                _ = &mut background, if !is_done => is_done = true,
                 () = &mut draining, if !is_draining => is_draining = true,
-                () = self.stopping.ending.cancelled() => return,
+                () = self.stopping.ending.cancelled() => break,
             }
+        }
+        if !is_done && tokio::time::timeout(LAST_WORK, background).await.is_err() {
+            tracing::warn!("some work of the background did not end in time");
         }
     }
 

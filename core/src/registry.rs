@@ -110,9 +110,10 @@ impl Entry {
         config: &Config,
         adapter: Box<dyn Upstream>,
     ) -> Self {
-        let credential = match &upstream.api_key {
-            Some(key) => Credential::ApiKey(key.clone()),
-            None => Credential::Anonymous,
+        let credential = match (&upstream.api_key, upstream.cookies.first()) {
+            (Some(key), _) => Credential::ApiKey(key.clone()),
+            (None, Some(cookie)) => Credential::of_cookie(upstream.kind, cookie),
+            (None, None) => Credential::Anonymous,
         };
         let cooldown = upstream.cooldown.unwrap_or(Cooldown::For(config.cooldown));
         Self {

@@ -5,6 +5,8 @@
 //! the attempt loop can decide what follows.
 
 mod bounded_body;
+mod chat_ui;
+mod cookie_header;
 pub(crate) mod failure;
 mod http_client;
 mod media_type;
@@ -15,7 +17,8 @@ use std::pin::Pin;
 
 use futures_util::Stream;
 use llm2api_proto::v1::{ChatEvent, ChatRequest};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
 use tonic::async_trait;
 
 pub(crate) use failure::{Clock, Failure, FailureKind};
@@ -26,8 +29,9 @@ use crate::config::{Config, UpstreamConfig, UpstreamKind};
 /// A service that answers chats.
 #[async_trait]
 pub(crate) trait Upstream: Send + Sync + 'static {
-    /// The first field of the request that this upstream can't honour and whose loss would change the answer's meaning.
-    fn unsupported_field(&self, request: &ChatRequest) -> Option<&'static str>;
+    /// The first field of the request that this upstream can't honour with a model of its own, and whose loss would change the
+    /// answer's meaning.
+    fn unsupported_field(&self, request: &ChatRequest, model: &str) -> Option<&'static str>;
 
     /// Sends a chat and returns when the answer's head is here.
     ///
@@ -44,6 +48,9 @@ pub(crate) trait Upstream: Send + Sync + 'static {
     ///
     /// A [`Failure`], as with [`Self::chat`].
     async fn list_models(&self, credential: &Credential) -> Result<Vec<ListedModel>, Failure>;
+
+    /// Does what the adapter leaves to the background, until `ending` is cancelled and what was begun is done. The core runs it once.
+    async fn run(&self, _ending: CancellationToken) {}
 }
 
 /// What one request needs to be let in at an upstream.
@@ -53,6 +60,29 @@ pub(crate) enum Credential {
     Anonymous,
     /// A bearer key.
     ApiKey(SecretString),
+    /// A session: a whole `Cookie` header, or the value of the upstream's session cookie alone.
+    Cookie(SecretString),
+}
+
+impl Credential {
+    /// The credential in what an operator gave as a cookie. Services that keep no sessions of their own take a bare value as a key.
+    pub(crate) fn of_cookie(kind: UpstreamKind, cookie: &SecretString) -> Self {
+        let text = cookie_header::without_name(cookie.expose_secret());
+        match kind {
+            UpstreamKind::OpenAi if cookie_header::pairs(text).is_none() => {
+                Self::ApiKey(cookie.clone())
+            }
+            UpstreamKind::OpenAi | UpstreamKind::ChatUi => Self::Cookie(text.into()),
+        }
+    }
+
+    /// What must be seen nowhere. `None`: nothing.
+    fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::ApiKey(secret) | Self::Cookie(secret) => Some(secret.expose_secret()),
+        }
+    }
 }
 
 /// One attempt's send.
@@ -85,6 +115,8 @@ pub(crate) struct Batch {
     pub(crate) events: Vec<ChatEvent>,
     /// Bytes of the events and comments that are complete now.
     pub(crate) size_bytes: usize,
+    /// Whether the model has begun to answer, though the adapter may keep its text back.
+    pub(crate) has_begun: bool,
 }
 
 /// A model as an upstream lists it.
@@ -107,5 +139,6 @@ pub(crate) fn connect(
 ) -> Result<Box<dyn Upstream>, AddressError> {
     match config.kind {
         UpstreamKind::OpenAi => Ok(Box::new(openai::OpenAi::new(config, general)?)),
+        UpstreamKind::ChatUi => Ok(Box::new(chat_ui::ChatUi::new(config, general)?)),
     }
 }

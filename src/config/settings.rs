@@ -13,9 +13,9 @@ use secrecy::SecretString;
 use super::{
     declaration::declare_settings,
     value::{
-        Aliases, ApiPath, ByteSize, ClientKeys, CoreUrl, CoreUrls, GrpcListen, HttpUrl, KindChoice,
-        LogFilter, LogFormat, ModelIds, ModelName, NoProxy, Origins, PeerNetworks,
-        PositiveDuration, ProxyUrl, RuntimeKind, UpstreamName,
+        Aliases, ApiPath, ByteSize, ClientKeys, CookieName, Cookies, CoreUrl, CoreUrls, GrpcListen,
+        Headers, HttpUrl, KindChoice, LogFilter, LogFormat, ModelIds, ModelName, NoProxy, Origins,
+        PeerNetworks, PositiveDuration, ProxyUrl, RuntimeKind, UpstreamName,
     },
 };
 
@@ -112,6 +112,8 @@ declare_settings! {
         url: Option<HttpUrl> = "URL", "–";
         /// The key that lets us in.
         api_key: Option<SecretString> = "API_KEY", "–";
+        /// Sessions that let us in, in place of a key: each a `Cookie` header, `name=value; …`; of a `chat-ui` also the session cookie's value alone. The first is used.
+        cookies: Option<Cookies> = "COOKIES", "–";
         /// The models that it has.
         models: Option<ModelIds> = "MODELS", "those that it lists";
         /// Other names for its models.
@@ -128,6 +130,12 @@ declare_settings! {
         first_token_timeout: Option<PositiveDuration> = "FIRST_TOKEN_TIMEOUT", "the setting `FIRST_TOKEN_TIMEOUT`";
         /// Overrides the setting of the same name.
         idle_timeout: Option<PositiveDuration> = "IDLE_TIMEOUT", "the setting `IDLE_TIMEOUT`";
+        /// Of a `chat-ui`: the name of its session cookie.
+        cookie_name: CookieName = "COOKIE_NAME", "hf-chat";
+        /// Of a `chat-ui`: its public address, where `url` is another.
+        origin: Option<HttpUrl> = "ORIGIN", "the address of `url`";
+        /// Of a `chat-ui`: headers for each request to it, such as those that an authenticating proxy wants.
+        headers: Headers = "HEADERS", "–";
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use llm2api_core::config::UpstreamConfig;
+use llm2api_core::config::{ChatUiConfig, UpstreamConfig};
 
 use super::{
     file::ConfigFile,
@@ -21,6 +21,7 @@ pub(crate) fn single_upstream(settings: &Settings) -> Option<UpstreamConfig> {
         kind: settings.upstream_kind.kind(),
         url: url.0.clone(),
         api_key: settings.upstream_api_key.clone(),
+        cookies: Vec::new(),
         models: None,
         aliases: BTreeMap::new(),
         priority: 0,
@@ -29,6 +30,7 @@ pub(crate) fn single_upstream(settings: &Settings) -> Option<UpstreamConfig> {
         proxy: None,
         first_token_timeout: None,
         idle_timeout: None,
+        chat_ui: ChatUiConfig::default(),
     })
 }
 
@@ -93,6 +95,10 @@ fn upstream(
         kind: settings.kind.kind(),
         url: settings.url?.0,
         api_key: settings.api_key,
+        cookies: settings
+            .cookies
+            .map(|cookies| cookies.0)
+            .unwrap_or_default(),
         models: settings.models.map(|models| models.0),
         aliases: settings.aliases.0,
         priority: settings.priority,
@@ -101,6 +107,11 @@ fn upstream(
         proxy: settings.proxy.map(|proxy| proxy.0),
         first_token_timeout: settings.first_token_timeout.map(|timeout| timeout.0),
         idle_timeout: settings.idle_timeout.map(|timeout| timeout.0),
+        chat_ui: ChatUiConfig {
+            cookie_name: settings.cookie_name.0,
+            origin: settings.origin.map(|origin| origin.0),
+            headers: settings.headers.0,
+        },
     })
 }
 

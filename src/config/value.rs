@@ -2,6 +2,8 @@
 
 mod address;
 mod choice;
+mod cookie;
+mod header;
 mod key;
 mod list;
 mod name;
@@ -11,6 +13,8 @@ mod url;
 pub(crate) use self::{
     address::{GrpcListen, PeerNetworks, reachable},
     choice::{KindChoice, LogFilter, LogFormat, Origins, RuntimeKind},
+    cookie::{CookieName, Cookies},
+    header::Headers,
     key::ClientKeys,
     list::{Aliases, ModelIds},
     name::{ApiPath, ModelName, NoProxy, UpstreamName},

@@ -14,7 +14,7 @@ const MAX_HELD_BYTES: usize = 64 * 1024;
 
 /// An answer that has begun: its first meaningful event is here.
 pub(super) struct Opening {
-    /// The events so far, in order; the last batch has a meaningful one.
+    /// The events so far, in order; the last batch has a meaningful one, or the adapter keeps it back.
     pub(super) events: Vec<ChatEvent>,
     /// What follows.
     pub(super) rest: Answer,
@@ -47,8 +47,9 @@ async fn open_in_its_time(entry: &Entry, call: ChatCall<'_>) -> Result<Opening, 
         let Batch {
             events: new,
             size_bytes,
+            has_begun,
         } = batch?;
-        let is_meaningful = new.iter().any(is_meaningful);
+        let is_meaningful = has_begun || new.iter().any(is_meaningful);
         held_bytes += size_bytes;
         events.extend(new);
         if is_meaningful {

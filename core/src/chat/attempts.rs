@@ -127,7 +127,8 @@ impl<'a> Attempts<'a> {
         let mut missing = None;
         let mut tried = Vec::with_capacity(candidates.len());
         for candidate in candidates {
-            match candidate.entry.adapter.unsupported_field(self.request) {
+            let adapter = &candidate.entry.adapter;
+            match adapter.unsupported_field(self.request, &candidate.model) {
                 None => tried.push(Tried {
                     candidate,
                     failures: 0,

@@ -44,7 +44,7 @@ struct Scripted {
 
 #[async_trait]
 impl Upstream for Arc<Scripted> {
-    fn unsupported_field(&self, _request: &ChatRequest) -> Option<&'static str> {
+    fn unsupported_field(&self, _request: &ChatRequest, _model: &str) -> Option<&'static str> {
         self.lacks
     }
 
@@ -64,6 +64,7 @@ impl Upstream for Arc<Scripted> {
                     Ok(Batch {
                         size_bytes: 100 * events.len().max(1),
                         events,
+                        ..Batch::default()
                     })
                 });
                 let end = futures_util::stream::once(async move {

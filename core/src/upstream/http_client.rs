@@ -173,10 +173,26 @@ impl HttpClients {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<http::Response<ResponseBody>, Failure> {
+        self.call(Method::POST, target, headers, body).await
+    }
+
+    /// Asks a target, as [`Self::post`] does, by any method.
+    ///
+    /// # Errors
+    ///
+    /// What became of the connection.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        target: &Target,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<http::Response<ResponseBody>, Failure> {
         let Some(direct) = &self.direct else {
-            return self.send(target, Method::POST, headers, body).await;
+            return self.send(target, method, headers, body).await;
         };
-        let sent = direct.send(target.post(headers, Full::new(body))).await;
+        let request = target.request(method, headers, Full::new(body));
+        let sent = direct.send(request).await;
         match sent {
             Ok(response) => Ok(response.map(ResponseBody::Direct)),
             Err(error) => Err(self.failure(&error)),

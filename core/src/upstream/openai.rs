@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
-    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE},
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, COOKIE},
 };
 use llm2api_proto::v1::ChatRequest;
 use secrecy::ExposeSecret;
@@ -95,7 +95,7 @@ impl OpenAi {
 
 #[async_trait]
 impl Upstream for OpenAi {
-    fn unsupported_field(&self, _request: &ChatRequest) -> Option<&'static str> {
+    fn unsupported_field(&self, _request: &ChatRequest, _model: &str) -> Option<&'static str> {
         // Nobody but the upstream knows what it lacks, and it says so.
         None
     }
@@ -157,19 +157,19 @@ fn authorize(
     credential: &Credential,
     address: &str,
 ) -> Result<(), Failure> {
-    let key = match credential {
+    let (name, value) = match credential {
         Credential::Anonymous => return Ok(()),
-        Credential::ApiKey(key) => key,
+        Credential::ApiKey(key) => (AUTHORIZATION, format!("Bearer {}", key.expose_secret())),
+        Credential::Cookie(cookie) => (COOKIE, cookie.expose_secret().to_owned()),
     };
-    let mut value =
-        HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).map_err(|_| {
-            Failure::new(
-                FailureKind::Unauthorized,
-                format!("the key for {address} has characters that no HTTP header can have"),
-            )
-        })?;
+    let mut value = HeaderValue::try_from(value).map_err(|_| {
+        Failure::new(
+            FailureKind::Unauthorized,
+            format!("the key for {address} has characters that no HTTP header can have"),
+        )
+    })?;
     value.set_sensitive(true);
-    headers.insert(AUTHORIZATION, value);
+    headers.insert(name, value);
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use llm2api_core::config::UpstreamKind;
+
 use super::{TestFile, environment, lines, load, shown};
 use crate::config::Configuration;
 
@@ -120,7 +122,7 @@ fn unknown_keys_and_wrong_values_are_told_all_at_once() {
             "llm2api.toml: listn: unknown setting; did you mean listen?",
             "llm2api.toml: keepalive: the value is not what it takes: a duration above zero and of at most a year: 500ms, 30s, 5m, 1h; a bare number is seconds",
             "llm2api.toml: runtime: the value is not what it takes: per-core or shared",
-            "llm2api.toml: upstreams[0].breaker: unknown key; there are name, kind, url, api_key, models, aliases, priority, weight, cooldown, proxy, first_token_timeout, idle_timeout",
+            "llm2api.toml: upstreams[0].breaker: unknown key; there are name, kind, url, api_key, cookies, models, aliases, priority, weight, cooldown, proxy, first_token_timeout, idle_timeout, cookie_name, origin, headers",
             "llm2api.toml: upstreams[0].url: “ftp://a” is not what it takes: an http:// or https:// address: https://api.example.org/v1",
             "llm2api.toml: upstreams[0].weight: “-1” is not what it takes: a whole number, 0 or more",
             "llm2api.toml: upstreams[1].url: missing; every upstream needs it",
@@ -165,21 +167,22 @@ fn upstreams_have_all_that_a_variable_cannot_say() {
         .map(|upstream| format!("{upstream:?}"))
         .collect();
     let key = "Some(SecretBox<str>([REDACTED]))";
+    let chat_ui = "ChatUiConfig { cookie_name: \"hf-chat\", origin: None, headers: {} }";
     let url = |text: &str| format!("{:?}", url::Url::parse(text).unwrap());
     assert_eq!(
         shown,
         [
             format!(
-                "UpstreamConfig {{ name: \"default\", kind: OpenAi, url: {}, api_key: None, models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, proxy: None, first_token_timeout: None, idle_timeout: None }}",
+                "UpstreamConfig {{ name: \"default\", kind: OpenAi, url: {}, api_key: None, cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, proxy: None, first_token_timeout: None, idle_timeout: None, chat_ui: {chat_ui} }}",
                 url("http://localhost:8080/")
             ),
             format!(
-                "UpstreamConfig {{ name: \"vllm\", kind: OpenAi, url: {}, api_key: {key}, models: Some([\"qwen3\"]), aliases: {{\"gpt-4o\": \"qwen3\"}}, priority: -1, weight: 3, cooldown: Some(Off), proxy: Some({}), first_token_timeout: Some(10s), idle_timeout: Some(20s) }}",
+                "UpstreamConfig {{ name: \"vllm\", kind: OpenAi, url: {}, api_key: {key}, cookies: [], models: Some([\"qwen3\"]), aliases: {{\"gpt-4o\": \"qwen3\"}}, priority: -1, weight: 3, cooldown: Some(Off), proxy: Some({}), first_token_timeout: Some(10s), idle_timeout: Some(20s), chat_ui: {chat_ui} }}",
                 url("http://10.0.0.5:8000/v1"),
                 url("socks5h://127.0.0.1:1080")
             ),
             format!(
-                "UpstreamConfig {{ name: \"hosted\", kind: OpenAi, url: {}, api_key: {key}, models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, proxy: None, first_token_timeout: None, idle_timeout: None }}",
+                "UpstreamConfig {{ name: \"hosted\", kind: OpenAi, url: {}, api_key: {key}, cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, proxy: None, first_token_timeout: None, idle_timeout: None, chat_ui: {chat_ui} }}",
                 url("https://api.example.org")
             ),
         ]
@@ -196,6 +199,45 @@ fn upstreams_have_all_that_a_variable_cannot_say() {
         )]
         .into()
     );
+}
+
+#[test]
+fn a_chat_ui_is_told_how_it_was_set_up() {
+    let file = TestFile::new(
+        r#"
+        [[upstreams]]
+        name = "chat"
+        kind = "chat-ui"
+        url = "http://10.0.0.5/chat"
+        cookies = ["0f9c-2d6e", "session=1; token=2"]
+        cookie_name = "session"
+        origin = "https://chat.example.org"
+        headers = { "X-Email" = "me@example.org" }
+        "#,
+    );
+    let upstream = file.load(&[]).upstreams.remove(0);
+    assert_eq!(
+        (upstream.kind, upstream.cookies.len()),
+        (UpstreamKind::ChatUi, 2)
+    );
+    assert_eq!(
+        format!("{:?}", upstream.chat_ui),
+        format!(
+            "ChatUiConfig {{ cookie_name: \"session\", origin: Some({:?}), headers: {{\"x-email\": Sensitive}} }}",
+            url::Url::parse("https://chat.example.org").unwrap()
+        )
+    );
+    let file = TestFile::new(
+        r#"
+        [[upstreams]]
+        name = "chat"
+        url = "http://a"
+        cookies = [""]
+        cookie_name = "a b"
+        headers = { "Cookie" = "a=b" }
+        "#,
+    );
+    assert_eq!(file.problems(&[]).len(), 3);
 }
 
 #[test]

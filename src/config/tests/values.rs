@@ -334,7 +334,7 @@ fn every_wrong_value_is_told_in_one_line_with_what_is_taken() {
             "LISTEN: “localhost” is not what it takes: an IP address and port: 127.0.0.1:9999, [::]:9999",
             "PORT: “65536” is not what it takes: a port, 0 to 65535",
             "GRPC_LISTEN: “50051” is not what it takes: an IP address and port (127.0.0.1:50051), or off",
-            "UPSTREAM_KIND: “gpt” is not what it takes: auto or openai",
+            "UPSTREAM_KIND: “gpt” is not what it takes: auto, openai or chat-ui",
             "UPSTREAM_NAME: “My Server” is not what it takes: a name of 1 to 32 letters a-z, digits and hyphens",
             "MODEL_ALIASES: “gpt-4o” is not what it takes: pairs ALIAS=MODEL, comma-separated, each alias once: gpt-4o=qwen3,fast=llama3",
             "RETRY_ATTEMPTS: “0” is not what it takes: a whole number, 1 or more",

@@ -101,14 +101,16 @@ impl KindChoice {
 }
 
 impl SettingValue for KindChoice {
-    const TAKES: &'static str = "auto or openai";
+    const TAKES: &'static str = "auto, openai or chat-ui";
 
     fn from_text(text: &str) -> Option<Self> {
-        match text {
-            "auto" => Some(Self::Auto),
-            _ if text == UpstreamKind::OpenAi.as_str() => Some(Self::Fixed(UpstreamKind::OpenAi)),
-            _ => None,
+        if text == "auto" {
+            return Some(Self::Auto);
         }
+        [UpstreamKind::OpenAi, UpstreamKind::ChatUi]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .map(Self::Fixed)
     }
 }
 

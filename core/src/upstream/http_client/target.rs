@@ -47,13 +47,25 @@ impl Target {
         headers
     }
 
-    /// A POST for a connection to the target itself.
-    pub(super) fn post<B>(&self, headers: HeaderMap, body: B) -> Request<B> {
+    /// Another path of the same server, with its query.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError::Url`].
+    pub(in crate::upstream) fn at(&self, path: &str) -> Result<Self, AddressError> {
+        let url = self.url.join(path).map_err(|_| AddressError::Url)?;
+        Self::new(url, self.login.clone())
+    }
+
+    /// A request for a connection to the target itself.
+    pub(super) fn request<B>(&self, method: Method, headers: HeaderMap, body: B) -> Request<B> {
         let mut headers = self.with_login(headers);
         headers.insert(HOST, self.host.clone());
-        headers.insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
+        if !headers.contains_key(USER_AGENT) {
+            headers.insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
+        }
         let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = method;
         *request.uri_mut() = self.path.clone();
         *request.headers_mut() = headers;
         request

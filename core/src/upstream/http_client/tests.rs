@@ -7,7 +7,8 @@ use url::Url;
 use super::{AddressError, HttpClients};
 use crate::{
     config::{
-        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, UpstreamConfig, UpstreamKind,
+        AccessConfig, ChatUiConfig, ClientAccess, Clocks, Config, EgressProxies, UpstreamConfig,
+        UpstreamKind,
     },
     runtime,
 };
@@ -46,6 +47,7 @@ pub(in super::super) fn upstream_at(url: &str) -> UpstreamConfig {
         kind: UpstreamKind::OpenAi,
         url: Url::parse(url).expect("valid"),
         api_key: None,
+        cookies: Vec::new(),
         models: None,
         aliases: BTreeMap::new(),
         priority: 0,
@@ -54,6 +56,7 @@ pub(in super::super) fn upstream_at(url: &str) -> UpstreamConfig {
         proxy: None,
         first_token_timeout: None,
         idle_timeout: None,
+        chat_ui: ChatUiConfig::default(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The error object of an upstream, in whichever shape it comes.
 
-use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::{
@@ -99,11 +98,7 @@ fn word(value: Option<&Value>) -> Option<String> {
 }
 
 fn clean(mut error: UpstreamError, credential: &Credential) -> UpstreamError {
-    let secret = match credential {
-        Credential::Anonymous => None,
-        Credential::ApiKey(key) => Some(key.expose_secret()),
-    };
-    let clean = |text: &str, size: usize| cut(scrub(text, secret), size);
+    let clean = |text: &str, size: usize| cut(scrub(text, credential.secret()), size);
     error.message = clean(&error.message, MAX_MESSAGE_SIZE);
     for word in [&mut error.error_type, &mut error.param, &mut error.code] {
         *word = word.as_deref().map(|text| clean(text, MAX_WORD_SIZE));

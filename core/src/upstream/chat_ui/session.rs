@@ -1,0 +1,143 @@
+//! A session at a chat-ui: the `Cookie` header that lets us in, and how its loss is seen.
+
+use http::{
+    HeaderMap, HeaderValue,
+    header::{InvalidHeaderValue, SET_COOKIE},
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    super::{Credential, cookie_header},
+    random,
+};
+
+/// What lets one chat in.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    header: HeaderValue,
+    /// The session cookie's value as the upstream must keep it. `None` where nobody gave one.
+    value: Option<SecretString>,
+}
+
+impl Session {
+    /// The session of a credential; `cookie_name` is that of the instance's session cookie.
+    ///
+    /// Without a credential it is a new anonymous one, which an instance without login takes: conversations belong to the value that
+    /// made them, so each chat needs one.
+    ///
+    /// # Errors
+    ///
+    /// Where the credential has characters that no header can have.
+    pub(super) fn new(
+        credential: &Credential,
+        cookie_name: &str,
+    ) -> Result<Self, InvalidHeaderValue> {
+        let (text, value) = match credential {
+            Credential::Anonymous => (format!("{cookie_name}={}", random::uuid()), None),
+            Credential::ApiKey(given) | Credential::Cookie(given) => {
+                let given = cookie_header::without_name(given.expose_secret());
+                match cookie_header::pairs(given) {
+                    Some(pairs) => {
+                        let own = pairs.iter().find(|(name, _)| *name == cookie_name);
+                        (given.to_owned(), own.map(|(_, value)| *value))
+                    }
+                    None => (format!("{cookie_name}={given}"), Some(given)),
+                }
+            }
+        };
+        let mut header = HeaderValue::try_from(text)?;
+        header.set_sensitive(true);
+        Ok(Self {
+            header,
+            value: value.map(SecretString::from),
+        })
+    }
+
+    /// The `Cookie` header.
+    pub(super) fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    /// What must be seen nowhere.
+    pub(super) fn secret(&self) -> Option<&str> {
+        match &self.value {
+            Some(value) => Some(value.expose_secret()),
+            None => self.header.to_str().ok(),
+        }
+    }
+
+    /// Whether an answer shows that the server has dropped the session: it hands out another value than the one it was sent.
+    pub(super) fn is_dropped_by(&self, answer: &HeaderMap, cookie_name: &str) -> bool {
+        let Some(value) = &self.value else {
+            return false;
+        };
+        let mut handed_out = answer
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter_map(|header| header.to_str().ok())
+            .filter_map(|cookie| cookie.split(';').next()?.split_once('='))
+            .filter(|(name, _)| name.trim() == cookie_name)
+            .map(|(_, value)| value.trim())
+            .peekable();
+        handed_out.peek().is_some() && handed_out.all(|new| new != value.expose_secret())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(credential: Credential) -> Session {
+        Session::new(&credential, "hf-chat").expect("sendable")
+    }
+
+    fn cookie(text: &str) -> Session {
+        session(Credential::Cookie(text.into()))
+    }
+
+    fn set(cookies: &[&'static str]) -> HeaderMap {
+        cookies
+            .iter()
+            .map(|cookie| (SET_COOKIE, HeaderValue::from_static(cookie)))
+            .collect()
+    }
+
+    #[test]
+    fn a_bare_value_gets_its_name_and_a_header_goes_as_it_is() {
+        for (given, sent) in [
+            ("0f9c-2d6e", "hf-chat=0f9c-2d6e"),
+            ("aGk=", "hf-chat=aGk="),
+            ("hf-chat=0f9c; token=t", "hf-chat=0f9c; token=t"),
+            ("Cookie: hf-chat=0f9c", "hf-chat=0f9c"),
+            ("other=0f9c", "other=0f9c"),
+        ] {
+            let session = cookie(given);
+            assert_eq!(session.header(), sent);
+            assert!(session.header().is_sensitive());
+        }
+    }
+
+    #[test]
+    fn an_anonymous_chat_has_a_session_of_its_own() {
+        let one = session(Credential::Anonymous);
+        let header = one.header().to_str().expect("ASCII");
+        assert!(header.starts_with("hf-chat="), "{header}");
+        assert_ne!(one.header(), session(Credential::Anonymous).header());
+        let renamed = set(&["hf-chat=other; Path=/"]);
+        assert!(!one.is_dropped_by(&renamed, "hf-chat"));
+    }
+
+    #[test]
+    fn another_value_is_a_lost_session() {
+        let same = set(&["hf-chat=0f9c; Path=/; HttpOnly"]);
+        let other = set(&["x=y", "hf-chat=ffff; Path=/"]);
+        let foreign = set(&["hfChat-codeVerifier=ffff"]);
+        let both = set(&["hf-chat=ffff", "hf-chat=0f9c"]);
+        for given in ["0f9c", "hf-chat=0f9c; token=t"] {
+            let session = cookie(given);
+            let dropped = [&same, &other, &foreign, &both]
+                .map(|answer| session.is_dropped_by(answer, "hf-chat"));
+            assert_eq!(dropped, [false, true, false, false], "{given}");
+        }
+    }
+}
