@@ -129,8 +129,10 @@ pub(crate) fn run(
         let signals = StopSignals::listen().context("can't listen for signals")?;
         tasks.spawn(first.context("there is no runtime")?);
         let core = core.here();
+        // Ends by itself, once the answers have ended and what they left to be done is done.
+        let mut background = JoinSet::new();
         if let Some(core) = core.clone() {
-            tasks.spawn(async move { core.run().await });
+            background.spawn(async move { core.run().await });
         }
         tracing::info!(
             http = facts.http.map(tracing::field::display),
@@ -138,7 +140,10 @@ pub(crate) fn run(
             "listening"
         );
         tasks.spawn(summary::show(facts, core, format));
-        supervise(signals, &stops, times, &servers, failures).await
+        let result = supervise(signals, &stops, times, &servers, failures).await;
+        stops.core.ending.cancel();
+        background.join_all().await;
+        result
     };
     drop(entered);
     runtimes.run(main, others).context("can't start a thread")?

@@ -75,7 +75,11 @@ impl Runtimes {
                 .name(format!("runtime-{number}"))
                 .spawn(move || {
                     llm2api_core::runtime::set_index(number);
-                    runtime.block_on(end.run_until_cancelled(work));
+                    runtime.block_on(async {
+                        end.run_until_cancelled(work).await;
+                        // What its work opened may still be used from elsewhere, and would stand still without it.
+                        end.cancelled().await;
+                    });
                     runtime.shutdown_background();
                 })?;
             threads.push(thread);
