@@ -33,6 +33,7 @@ mod stage;
 mod access;
 mod answers;
 mod bad_streams;
+mod chat_ui;
 mod cores;
 mod crate_graph;
 mod grpc;

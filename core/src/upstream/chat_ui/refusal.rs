@@ -75,26 +75,13 @@ impl Refusal {
         let kind = self.kind(call);
         let message = self.message(kind, address);
         let status = self.status.as_u16();
-        let upstream_error = (!self.text.is_empty()).then(|| {
-            let code = (kind == FailureKind::Rejected && is_too_long(&self.text))
-                .then(|| "context_length_exceeded".to_owned());
-            let mut message = scrub(&self.text, secret);
-            message.truncate(message.floor_char_boundary(MAX_MESSAGE_SIZE));
-            UpstreamError {
-                message,
-                error_type: code.is_some().then(|| "invalid_request_error".to_owned()),
-                param: None,
-                code,
-            }
-        });
-        // A model that can't be had is not found, whatever number says so here.
-        let is_gone = kind == FailureKind::ModelGone;
         Failure {
             kind,
             message,
             retry_after: None,
-            status: (!is_gone).then_some(status),
-            upstream_error: upstream_error.filter(|_| !is_gone),
+            // A model that can't be had is not found, whatever number says so here.
+            status: (kind != FailureKind::ModelGone).then_some(status),
+            upstream_error: upstream_error(kind, &self.text, secret),
         }
     }
 
@@ -145,6 +132,33 @@ impl Refusal {
     }
 }
 
+/// What an upstream says of a failure, without `secret`, and the code that it has nothing like. `None`: nothing of use.
+pub(super) fn upstream_error(
+    kind: FailureKind,
+    text: &str,
+    secret: Option<&str>,
+) -> Option<UpstreamError> {
+    let code = match kind {
+        FailureKind::RateLimited => Some("rate_limit_exceeded"),
+        FailureKind::QuotaSpent => Some("insufficient_quota"),
+        FailureKind::Rejected if is_too_long(text) => Some("context_length_exceeded"),
+        FailureKind::Rejected
+        | FailureKind::Unavailable
+        | FailureKind::Clock(_)
+        | FailureKind::Unauthorized
+        | FailureKind::Misconfigured => None,
+        FailureKind::ModelGone => return None,
+    };
+    let mut message = scrub(text, secret);
+    message.truncate(message.floor_char_boundary(MAX_MESSAGE_SIZE));
+    (!message.is_empty()).then(|| UpstreamError {
+        message,
+        error_type: None,
+        param: None,
+        code: code.map(str::to_owned),
+    })
+}
+
 /// The failure that a session is which the upstream dropped while it answered.
 pub(super) fn dropped_session(address: &str) -> Failure {
     Failure::new(
@@ -162,7 +176,7 @@ pub(super) fn not_understood(address: &str) -> Failure {
 }
 
 /// Whether a message says that a prompt is too long, in the words of chat-ui or of a model's server.
-pub(super) fn is_too_long(message: &str) -> bool {
+fn is_too_long(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     [
         "message too long",

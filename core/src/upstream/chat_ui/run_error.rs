@@ -3,8 +3,8 @@
 use http::StatusCode;
 
 use super::{
-    super::{Failure, FailureKind, failure::UpstreamError, scrub::scrub},
-    refusal::is_too_long,
+    super::{Failure, FailureKind},
+    refusal::upstream_error,
 };
 
 /// What chat-ui says in a 401 whose cause is the session's own login at the model's server, not the instance's key for it.
@@ -13,9 +13,6 @@ const LOGIN_WORDS: [&str; 3] = [
     "has been revoked",
     "requested scopes",
 ];
-
-/// Bytes of a message that are kept: it goes into headers and logs.
-const MAX_MESSAGE_SIZE: usize = 2048;
 
 /// The error line of a run.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,9 +46,6 @@ impl RunError {
                 .trim(),
             None => self.message.trim(),
         };
-        let code = is_too_long(text).then(|| "context_length_exceeded".to_owned());
-        let mut message = scrub(text, secret);
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE_SIZE));
         Failure {
             kind,
             message: match status {
@@ -61,13 +55,8 @@ impl RunError {
                 None => format!("{address} broke the answer off"),
             },
             retry_after: None,
-            status,
-            upstream_error: Some(UpstreamError {
-                message,
-                error_type: code.is_some().then(|| "invalid_request_error".to_owned()),
-                param: None,
-                code,
-            }),
+            status: status.filter(|_| kind != FailureKind::ModelGone),
+            upstream_error: upstream_error(kind, text, secret),
         }
     }
 }
@@ -83,7 +72,7 @@ fn leading_status(message: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::super::failure::UpstreamError, *};
 
     fn failure(message: &str, status: Option<u16>) -> Failure {
         let error = RunError {
@@ -130,7 +119,7 @@ mod tests {
             failure.upstream_error,
             Some(UpstreamError {
                 message: "This model's maximum context length is 8192 tokens".to_owned(),
-                error_type: Some("invalid_request_error".to_owned()),
+                error_type: None,
                 param: None,
                 code: Some("context_length_exceeded".to_owned()),
             })

@@ -1,0 +1,70 @@
+//! Chats at an upstream that is a chat-ui.
+
+mod answers;
+mod leaving;
+mod limits;
+mod sessions;
+mod streams;
+
+use llm2api_test_support::{
+    Answer, Deployment, Llm2Api, ScriptedChatUi,
+    scripted_chat_ui::{Family, Setup},
+};
+use serde_json::{Value, json};
+
+use crate::stage::{MODEL, instance};
+
+/// Both families of versions.
+const FAMILIES: [Family; 2] = [Family::New, Family::Old];
+
+/// A chat-ui and an instance whose only upstream it is.
+struct Stage {
+    site: ScriptedChatUi,
+    instance: Llm2Api,
+}
+
+impl Stage {
+    /// Sets it up without login.
+    async fn new(deployment: Deployment, family: Family) -> Self {
+        Self::with(deployment, Setup::new(family, MODEL), "").await
+    }
+
+    /// Sets it up with these keys in the upstream's entry of the file.
+    async fn with(deployment: Deployment, setup: Setup, keys: &str) -> Self {
+        let site = ScriptedChatUi::start(setup).await;
+        let file = format!(
+            "[[upstreams]]\nname = \"chat\"\nkind = \"chat-ui\"\nurl = \"{}\"\n{keys}\n",
+            site.url()
+        );
+        let instance = instance(deployment).file(&file).start().await;
+        Self { site, instance }
+    }
+
+    /// Asks with these messages, and reads the whole answer.
+    async fn ask(&self, stream: bool, messages: Value) -> Answer {
+        self.instance.chat(request(stream, messages)).await
+    }
+
+    /// Asks with one message, and reads the whole answer.
+    async fn say_hello(&self, stream: bool) -> Answer {
+        self.ask(stream, hello()).await
+    }
+}
+
+fn hello() -> Value {
+    json!([{"role": "user", "content": "Say hello."}])
+}
+
+fn request(stream: bool, messages: Value) -> String {
+    json!({"model": MODEL, "messages": messages, "stream": stream}).to_string()
+}
+
+/// The text of an answer that was not streamed.
+#[track_caller]
+fn text(answer: &Answer) -> String {
+    let body = answer.json();
+    let content = body["choices"][0]["message"]["content"].as_str();
+    content
+        .unwrap_or_else(|| panic!("no text: {body}"))
+        .to_owned()
+}
