@@ -61,35 +61,56 @@ impl FromRequestParts<Arc<Facade>> for Admitted {
             tracing::error!("a request came without its arrival or its route");
             return Err(error::internal().into());
         };
-        let address = ClientAddress::find(arrival.peer, &parts.headers, &facade.trusted_proxies);
-        let question = Question {
-            key: client_key(&parts.headers)?.unwrap_or_default(),
-            address,
-            method: if parts.method == Method::HEAD {
-                &Method::GET
-            } else {
-                &parts.method
-            },
-            path: path.as_str(),
-        };
-        let hash = question.hash();
-        let client_id = match facade.access_answers.0.get(&hash) {
-            Some(client_id) => client_id,
-            None => {
-                let response = facade.core.check_access(question.to_request()).await?;
-                let client_id = HeaderValue::try_from(response.client_id).map_err(|_| {
-                    tracing::error!("the core sent a client id that can't stand in a header");
-                    error::internal()
-                })?;
-                facade.access_answers.0.insert(hash, client_id.clone());
-                client_id
-            }
-        };
-        Ok(Self(Caller {
-            client_id,
-            request_id: arrival.request_id,
-        }))
+        let caller = admit(
+            facade,
+            &parts.method,
+            path.as_str(),
+            &parts.headers,
+            arrival,
+        );
+        Ok(Self(caller.await?))
     }
+}
+
+/// Asks the core whether a request is let in; `path` is the route's template.
+///
+/// # Errors
+///
+/// The core's refusal.
+pub(crate) async fn admit(
+    facade: &Facade,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+    arrival: Arrival,
+) -> Result<Caller, ContractError> {
+    let question = Question {
+        key: client_key(headers)?.unwrap_or_default(),
+        address: ClientAddress::find(arrival.peer, headers, &facade.trusted_proxies),
+        method: if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        },
+        path,
+    };
+    let hash = question.hash();
+    let client_id = match facade.access_answers.0.get(&hash) {
+        Some(client_id) => client_id,
+        None => {
+            let response = facade.core.check_access(question.to_request()).await?;
+            let client_id = HeaderValue::try_from(response.client_id).map_err(|_| {
+                tracing::error!("the core sent a client id that can't stand in a header");
+                error::internal()
+            })?;
+            facade.access_answers.0.insert(hash, client_id.clone());
+            client_id
+        }
+    };
+    Ok(Caller {
+        client_id,
+        request_id: arrival.request_id,
+    })
 }
 
 /// What the core is asked, in the request's own words: most questions have just been answered, and cost no copy.

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, extract::Request};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, header};
-use http_body::Body as _;
+use http::{HeaderMap, Request, header};
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use llm2api_proto::{ContractError, v1::ErrorReason};
 
@@ -17,7 +16,13 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// # Errors
 ///
 /// `UNSUPPORTED_MEDIA_TYPE`, `REQUEST_TOO_LARGE`, `BODY_TIMEOUT`, or `INVALID_REQUEST` where the connection broke.
-pub(crate) async fn read_json(request: Request, max_bytes: usize) -> Result<Bytes, ContractError> {
+pub(crate) async fn read_json<B>(
+    request: Request<B>,
+    max_bytes: usize,
+) -> Result<Bytes, ContractError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let (parts, body) = request.into_parts();
     let unsupported = |message| {
         Err(ContractError::new(
@@ -38,7 +43,10 @@ pub(crate) async fn read_json(request: Request, max_bytes: usize) -> Result<Byte
     read(body, max_bytes).await
 }
 
-async fn read(mut body: Body, max_bytes: usize) -> Result<Bytes, ContractError> {
+async fn read<B>(mut body: B, max_bytes: usize) -> Result<Bytes, ContractError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let too_large = || {
         ContractError::new(
             ErrorReason::RequestTooLarge,
@@ -75,7 +83,10 @@ async fn read(mut body: Body, max_bytes: usize) -> Result<Bytes, ContractError> 
     })
 }
 
-async fn next_frame(body: &mut Body) -> Result<Option<http_body::Frame<Bytes>>, ContractError> {
+async fn next_frame<B>(body: &mut B) -> Result<Option<Frame<Bytes>>, ContractError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     match tokio::time::timeout(SILENCE, body.frame()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(frame))) => Ok(Some(frame)),
@@ -113,6 +124,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use futures_util::stream;
 
     use super::*;

@@ -211,7 +211,8 @@ fn reason_of(code: Code) -> ErrorReason {
 impl Caller {
     /// A call's request, which tells the core for whom it is.
     fn request<T>(&self, message: T) -> Request<T> {
-        let mut headers = HeaderMap::with_capacity(2);
+        // tonic adds its own.
+        let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HeaderName::from_static(CLIENT_ID), self.client_id.clone());
         headers.insert(HeaderName::from_static(REQUEST_ID), self.request_id.clone());
         Request::from_parts(

@@ -11,12 +11,13 @@ use tower::Service;
 
 use crate::{
     access::Arrival,
+    compression::compress,
     connection::UnreadBody,
     error,
     facade::Facade,
     prefix::Place,
     request_id,
-    routes::{self, not_found},
+    routes::{self, chat, not_found},
 };
 
 /// OpenAI's version of its API, which clients show.
@@ -48,19 +49,20 @@ impl Front {
         // Until the head is made; a streamed body has a token of its own.
         let _running = self.facade.running.token();
         let request_id = request_id::choose(request.headers());
+        let accepted_encodings = request.headers().get(header::ACCEPT_ENCODING).cloned();
         let has_body = !request.body().is_end_stream();
         unread_body.note(has_body);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Arrival {
+        let arrival = Arrival {
             request_id: request_id.clone(),
             peer,
-        });
+        };
         // What a panic leaves behind is dropped with the request; what requests share is whole between two awaits.
-        let answer = AssertUnwindSafe(self.route(request)).catch_unwind();
+        let answer = AssertUnwindSafe(self.route(request, arrival)).catch_unwind();
         let mut response = answer.await.unwrap_or_else(|_| {
             tracing::error!(request_id = ?request_id, "a request ended in a panic");
             error::response(&error::internal())
         });
+        response = compress(accepted_encodings, response).await;
         // What succeeds has read its body.
         unread_body.note(has_body && !response.status().is_success());
         let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -72,26 +74,32 @@ impl Front {
         response
     }
 
-    async fn route(&self, mut request: Request<Body>) -> Response {
+    async fn route(&self, mut request: Request<Incoming>, arrival: Arrival) -> Response {
         let is_probe = routes::is_probe(request.uri().path());
         if is_probe {
-            return self.call(request).await;
+            return self.call(request, arrival).await;
         }
         if self.facade.refusing.is_cancelled() {
             return refusal(request.version());
         }
         match self.facade.prefix.place(request.uri()) {
-            Place::Unprefixed => self.call(request).await,
+            Place::Unprefixed => self.call(request, arrival).await,
             Place::Inside(uri) if !routes::is_probe(uri.path()) => {
                 *request.uri_mut() = uri;
-                self.call(request).await
+                self.call(request, arrival).await
             }
             Place::Root(location) => redirect(&location),
             Place::Inside(_) | Place::Outside => error::response(&not_found::nothing_here(true)),
         }
     }
 
-    async fn call(&self, request: Request<Body>) -> Response {
+    /// Chats go to their route at once: the way through the router costs as much as reading the request.
+    async fn call(&self, request: Request<Incoming>, arrival: Arrival) -> Response {
+        if chat::is_plain(&request) {
+            return chat::answer(&self.facade, request, arrival).await;
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(arrival);
         let Ok(response) = self.router.clone().call(request).await;
         response
     }

@@ -5,6 +5,7 @@ mod access;
 mod body;
 mod calls;
 mod client_address;
+mod compression;
 pub mod config;
 mod connection;
 mod core_client;

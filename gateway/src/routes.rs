@@ -1,6 +1,6 @@
 //! The routes: one table of which the router and the OpenAPI document are made.
 
-mod chat;
+pub(crate) mod chat;
 mod models;
 pub(crate) mod not_found;
 mod openapi;
@@ -13,13 +13,7 @@ use axum::{
     routing::{self, MethodRouter},
 };
 use http::{HeaderName, HeaderValue, Method};
-use tower_http::{
-    compression::{
-        CompressionLayer,
-        predicate::{NotForContentType, Predicate, SizeAbove},
-    },
-    cors::{AllowHeaders, AllowOrigin, CorsLayer},
-};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use utoipa::openapi::HttpMethod;
 
@@ -27,9 +21,6 @@ use crate::{
     config::{Config, CorsOrigins},
     facade::Facade,
 };
-
-/// Bytes above which an answer is compressed for clients that take it; below, the gain is less than a packet.
-const COMPRESSED_SIZE: u64 = 1024;
 
 /// Headers that pages of other origins may read.
 const EXPOSED_HEADERS: &[&str] = &[
@@ -68,7 +59,7 @@ fn table() -> Vec<Route> {
     vec![
         Route {
             method: HttpMethod::Post,
-            path: "/v1/chat/completions",
+            path: chat::PATH,
             access: Access::Client,
             summary: "Answers a conversation, streamed or not",
             handler: || routing::post(chat::create),
@@ -127,24 +118,15 @@ pub(crate) fn router(config: &Config, facade: Arc<Facade>) -> Router {
         .into_iter()
         .fold(Router::new(), add)
         .method_not_allowed_fallback(not_found::method_not_supported)
-        .layer(compression())
         .layer(cors(&config.cors_origins));
     let open = open
         .into_iter()
         .fold(Router::new(), add)
-        .method_not_allowed_fallback(not_found::method_not_supported)
-        .layer(compression());
+        .method_not_allowed_fallback(not_found::method_not_supported);
     client
         .merge(open)
         .fallback(not_found::unknown_url)
         .with_state(facade)
-}
-
-/// Compression for answers in one piece; a stream's events must not wait for a full block.
-fn compression() -> CompressionLayer<impl Predicate> {
-    let predicate =
-        SizeAbove::new(COMPRESSED_SIZE).and(NotForContentType::const_new("text/event-stream"));
-    CompressionLayer::new().compress_when(predicate)
 }
 
 fn cors(origins: &CorsOrigins) -> CorsLayer {

@@ -76,6 +76,10 @@ impl Answer {
         {
             Ok(place) => place,
             Err(place) => {
+                if self.choices.is_empty() {
+                    // Nearly always the only one.
+                    self.choices.reserve_exact(1);
+                }
                 self.choices.insert(
                     place,
                     Choice {

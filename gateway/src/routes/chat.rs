@@ -2,21 +2,20 @@
 
 use std::{future::Future, sync::Arc};
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http_body::Body as HttpBody;
+use hyper::body::Incoming;
 use llm2api_proto::{
     ContractError,
     v1::{ChatResponse, ChatStart, chat_event::Event},
 };
 
 use crate::{
-    access::Admitted,
+    access::{self, Admitted, Arrival},
     body,
+    calls::Caller,
     error::{self, ApiError},
     facade::Facade,
     openai::{self, answer::Answer, chunk::ChunkWriter, request::ParsedRequest},
@@ -30,12 +29,48 @@ const FALLBACK: HeaderName = HeaderName::from_static("x-llm2api-fallback");
 const UPSTREAM_MODEL: HeaderName = HeaderName::from_static("x-llm2api-upstream-model");
 const USAGE: HeaderName = HeaderName::from_static("x-llm2api-usage");
 
-/// Answers a conversation, streamed or not.
+/// The route's path.
+pub(super) const PATH: &str = "/v1/chat/completions";
+
+/// Whether a request is a chat, and no web page's, which wants CORS headers.
+pub(crate) fn is_plain<B>(request: &Request<B>) -> bool {
+    request.method() == Method::POST
+        && request.uri().path() == PATH
+        && !request.headers().contains_key(header::ORIGIN)
+}
+
+/// Answers a plain chat.
+pub(crate) async fn answer(
+    facade: &Arc<Facade>,
+    request: Request<Incoming>,
+    arrival: Arrival,
+) -> Response {
+    let answer = async {
+        let caller = access::admit(facade, &Method::POST, PATH, request.headers(), arrival).await?;
+        complete(facade, caller, request).await
+    };
+    let answer: Result<Response, ContractError> = answer.await;
+    answer.unwrap_or_else(|error| error::response(&error))
+}
+
+/// Answers a chat that came by way of the router.
 pub(crate) async fn create(
     State(facade): State<Arc<Facade>>,
     Admitted(caller): Admitted,
-    request: Request,
+    request: Request<Body>,
 ) -> Result<Response, ApiError> {
+    Ok(complete(&facade, caller, request).await?)
+}
+
+/// Answers a conversation, streamed or not.
+async fn complete<B>(
+    facade: &Arc<Facade>,
+    caller: Caller,
+    request: Request<B>,
+) -> Result<Response, ContractError>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
     let body = body::read_json(request, facade.max_body_bytes).await?;
     let parsed = parse(body).await?;
     let stream = parsed.stream;
@@ -48,14 +83,14 @@ pub(crate) async fn create(
         parsed.include_usage,
     );
     let call: Call = {
-        let facade = Arc::clone(&facade);
+        let facade = Arc::clone(facade);
         // The request is dropped when it is sent: a stream does not hold its prompt.
         Box::pin(async move { facade.core.chat(parsed.request, &caller).await })
     };
     if stream {
-        Ok(streamed(call, chunks, facade).await?)
+        streamed(call, chunks, Arc::clone(facade)).await
     } else {
-        Ok(unless_ending(&facade, whole(call, &facade)).await??)
+        unless_ending(facade, whole(call, facade)).await?
     }
 }
 
