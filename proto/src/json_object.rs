@@ -4,7 +4,7 @@
 ///
 /// Each member is an `Option`, where `null` and absence are the same `None`. The struct gets a field `extra_fields` with the other
 /// members, in order, as [`RawField`](crate::v1::RawField)s. A member that comes twice fails the whole object: two parsers
-/// would disagree on which one counts.
+/// would disagree on which one counts. A struct with a lifetime borrows from the text.
 ///
 /// ```
 /// llm2api_proto::json_object! {
@@ -25,22 +25,35 @@
 macro_rules! json_object {
     (
         $(#[$meta:meta])*
+        $visibility:vis struct $name:ident<$text:lifetime> $members:tt
+    ) => {
+        $crate::json_object! { @object $text [<$text>] $(#[$meta])* $visibility struct $name $members }
+    };
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $name:ident $members:tt
+    ) => {
+        $crate::json_object! { @object 'de [] $(#[$meta])* $visibility struct $name $members }
+    };
+    (
+        @object $text:lifetime [$($generics:tt)*]
+        $(#[$meta:meta])*
         $visibility:vis struct $name:ident {
             $($(#[$field_meta:meta])* $field:ident: $type:ty = $key:literal),* $(,)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Debug, Default)]
-        $visibility struct $name {
+        $visibility struct $name $($generics)* {
             $($(#[$field_meta])* $visibility $field: Option<$type>,)*
             /// The members without a field of their own, in order.
             $visibility extra_fields: Vec<$crate::v1::RawField>,
         }
 
-        impl<'de> $crate::private::serde::Deserialize<'de> for $name {
+        impl<$text> $crate::private::serde::Deserialize<$text> for $name $($generics)* {
             fn deserialize<D>(deserializer: D) -> Result<Self, D::Error>
             where
-                D: $crate::private::serde::Deserializer<'de>,
+                D: $crate::private::serde::Deserializer<$text>,
             {
                 use $crate::private::{
                     serde::de::{Error, MapAccess, Visitor},
@@ -49,24 +62,30 @@ macro_rules! json_object {
 
                 struct ObjectVisitor;
 
-                impl<'de> Visitor<'de> for ObjectVisitor {
-                    type Value = $name;
+                /// The members that came, be it as null.
+                #[derive(Default)]
+                struct Seen {
+                    $($field: bool,)*
+                }
+
+                impl<$text> Visitor<$text> for ObjectVisitor {
+                    type Value = $name $($generics)*;
 
                     fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                         formatter.write_str("an object")
                     }
 
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                    fn visit_map<A: MapAccess<$text>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                        // Read in place: an object may be large, and is moved often enough.
                         let mut object = $name::default();
-                        // Outer `Some`: the member came; inner `None`: it was null.
-                        $(let mut $field: Option<Option<$type>> = None;)*
-                        while let Some(key) = map.next_key::<$crate::private::Key<'de>>()? {
+                        let mut seen = Seen::default();
+                        while let Some(key) = map.next_key::<$crate::private::Key<$text>>()? {
                             match key.0.as_ref() {
                                 $($key => {
-                                    if $field.is_some() {
+                                    if std::mem::replace(&mut seen.$field, true) {
                                         return Err(A::Error::duplicate_field($key));
                                     }
-                                    $field = Some(map.next_value()?);
+                                    object.$field = map.next_value()?;
                                 })*
                                 name => {
                                     if object.extra_fields.len() == $crate::private::MAX_EXTRA_FIELDS {
@@ -83,7 +102,6 @@ macro_rules! json_object {
                                 }
                             }
                         }
-                        $(object.$field = $field.flatten();)*
                         Ok(object)
                     }
                 }

@@ -1,16 +1,17 @@
 //! From what an upstream writes to the contract's events, one chunk at a time.
 
 mod choice;
+mod head;
 mod repetition;
 
 use llm2api_proto::v1::{ChatEvent, ChatStart, ChoiceDelta, RawField, Usage, chat_event::Event};
 use prost_types::Timestamp;
 use serde_json::value::RawValue;
 
-use self::{choice::ChoiceDecoder, repetition::Repetition};
+use self::{choice::ChoiceDecoder, head::Head, repetition::Repetition};
 use super::{
     json_repair::repair,
-    json_value::is_empty,
+    json_value::{Borrowed, is_empty},
     tool_calls::TooManyCalls,
     usage::usage,
     wire::{self, Chunk},
@@ -60,6 +61,7 @@ pub(super) struct Decoder {
     usage_extra_fields: Vec<RawField>,
     /// Members of chunks before the first with choices, for the first event.
     early_extra_fields: Vec<RawField>,
+    head: Head,
     repetition: Repetition,
 }
 
@@ -75,6 +77,7 @@ impl Decoder {
             usage: None,
             usage_extra_fields: Vec::new(),
             early_extra_fields: Vec::new(),
+            head: Head::default(),
             repetition: Repetition::default(),
         }
     }
@@ -93,23 +96,33 @@ impl Decoder {
             events.push(event);
             return Ok(());
         }
+        let first = events.len();
         // As text, checked once: from bytes, each string in it would be checked by itself.
-        let chunk = std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| serde_json::from_str(text).ok());
-        match chunk {
-            Some(chunk) => {
-                let first = events.len();
-                self.add(chunk, text, events)?;
-                self.repetition.learn(text, &events[first..]);
-                Ok(())
-            }
-            None => {
-                let text = repair(text);
-                let chunk = serde_json::from_str(&text).map_err(|_| ChunkError::NotUnderstood)?;
-                self.add(chunk, text.as_bytes(), events)
-            }
+        let Ok(whole) = std::str::from_utf8(text) else {
+            return self.decode_repaired(text, events);
+        };
+        if let Some(rest) = self.head.rest_of(whole)
+            && let Ok(chunk) = serde_json::from_str(&rest)
+        {
+            self.add(chunk, text, events)?;
+        } else if let Ok(chunk) = serde_json::from_str(whole) {
+            self.head.learn(whole, &chunk);
+            self.add(chunk, text, events)?;
+        } else {
+            return self.decode_repaired(text, events);
         }
+        self.repetition.learn(text, &events[first..]);
+        Ok(())
+    }
+
+    fn decode_repaired(
+        &mut self,
+        text: &[u8],
+        events: &mut Vec<ChatEvent>,
+    ) -> Result<(), ChunkError> {
+        let text = repair(text);
+        let chunk = serde_json::from_str(&text).map_err(|_| ChunkError::NotUnderstood)?;
+        self.add(chunk, text.as_bytes(), events)
     }
 
     /// Whether any choice has come.
@@ -147,12 +160,16 @@ impl Decoder {
 
     fn add(
         &mut self,
-        mut chunk: Chunk,
+        mut chunk: Chunk<'_>,
         text: &[u8],
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), ChunkError> {
         check_error(chunk.error.as_deref())?;
-        if chunk.object.as_deref() == Some("error") {
+        if chunk
+            .object
+            .as_ref()
+            .is_some_and(|object| object.0 == "error")
+        {
             return Err(ChunkError::Upstream(
                 String::from_utf8_lossy(text).into_owned(),
             ));
@@ -191,7 +208,7 @@ impl Decoder {
 
     fn add_choice(
         &mut self,
-        mut choice: wire::Choice,
+        mut choice: wire::Choice<'_>,
         position: usize,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), ChunkError> {
@@ -215,13 +232,16 @@ impl Decoder {
         self.choices[place].decode(choice, events)
     }
 
-    fn start(&mut self, chunk: &mut Chunk) -> ChatEvent {
+    fn start(&mut self, chunk: &mut Chunk<'_>) -> ChatEvent {
+        let own = |member: &mut Option<Borrowed<'_>>| {
+            member.take().map(Borrowed::into_string).unwrap_or_default()
+        };
         self.has_started = true;
-        self.service_tier = chunk.service_tier.take().unwrap_or_default();
-        self.system_fingerprint = chunk.system_fingerprint.take().unwrap_or_default();
+        self.service_tier = own(&mut chunk.service_tier);
+        self.system_fingerprint = own(&mut chunk.system_fingerprint);
         ChatEvent {
             event: Some(Event::Start(ChatStart {
-                id: chunk.id.take().unwrap_or_default(),
+                id: own(&mut chunk.id),
                 create_time: chunk
                     .created
                     .filter(|created| created.0 > 0)
@@ -229,7 +249,7 @@ impl Decoder {
                         seconds: created.0,
                         nanos: 0,
                     }),
-                upstream_model: chunk.model.take().unwrap_or_default(),
+                upstream_model: own(&mut chunk.model),
                 service_tier: self.service_tier.clone(),
                 system_fingerprint: self.system_fingerprint.clone(),
                 ..ChatStart::default()
@@ -239,7 +259,7 @@ impl Decoder {
     }
 
     /// Keeps the usage, wherever in the chunk it is; the last one holds.
-    fn note_usage(&mut self, chunk: &mut Chunk) -> bool {
+    fn note_usage(&mut self, chunk: &mut Chunk<'_>) -> bool {
         let x_groq = || {
             let field = chunk
                 .extra_fields
@@ -260,18 +280,18 @@ impl Decoder {
     }
 
     /// The chunk's other members, with what differs from the answer's head.
-    fn extra_fields(&mut self, chunk: Chunk) -> Vec<RawField> {
+    fn extra_fields(&mut self, chunk: Chunk<'_>) -> Vec<RawField> {
         let mut extra_fields = chunk.extra_fields;
         if !self.has_started {
             return extra_fields;
         }
-        let mut note = |name: &str, value: Option<String>, known: &mut String| {
-            if let Some(value) = value.filter(|value| value != known) {
+        let mut note = |name: &str, value: Option<Borrowed<'_>>, known: &mut String| {
+            if let Some(Borrowed(value)) = value.filter(|value| value.0 != *known) {
                 extra_fields.push(RawField {
                     name: name.to_owned(),
-                    value_json: serde_json::Value::from(value.as_str()).to_string(),
+                    value_json: serde_json::Value::from(value.as_ref()).to_string(),
                 });
-                *known = value;
+                *known = value.into_owned();
             }
         };
         note("service_tier", chunk.service_tier, &mut self.service_tier);
@@ -284,7 +304,7 @@ impl Decoder {
     }
 }
 
-fn choice_index(choice: &wire::Choice, position: usize) -> i32 {
+fn choice_index(choice: &wire::Choice<'_>, position: usize) -> i32 {
     let given = choice.index.and_then(|index| index.as_i32());
     given.unwrap_or_else(|| i32::try_from(position).unwrap_or(i32::MAX))
 }

@@ -1,6 +1,6 @@
 //! JSON values that upstreams write in more than one type.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -55,14 +55,41 @@ impl<'de> Deserialize<'de> for Integer {
     }
 }
 
+/// A text, borrowed from the JSON where it has no escapes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Borrowed<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+impl Borrowed<'_> {
+    /// The text, as one of its own.
+    pub(super) fn into_string(self) -> String {
+        self.0.into_owned()
+    }
+}
+
 /// A text; also a number or boolean where a text belongs, as upstreams write error codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text(pub(super) String);
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        TextOrJson::deserialize(deserializer).map(|value| Self(value.into_text()))
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        match quoted(json) {
+            Some(text) => text.map(Self).map_err(D::Error::custom),
+            None => Ok(Self(Cow::Borrowed(json))),
+        }
     }
+}
+
+/// The text that JSON text is, if it is one.
+fn quoted(json: &str) -> Option<serde_json::Result<Cow<'_, str>>> {
+    let inside = json.strip_prefix('"')?.strip_suffix('"')?;
+    Some(if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
+        // Without escapes it is its own value (RFC 8259, 7).
+        Ok(Cow::Borrowed(inside))
+    } else {
+        serde_json::from_str(json).map(Cow::Owned)
+    })
 }
 
 /// A text, or whatever else stands where a text belongs.
@@ -85,12 +112,11 @@ impl TextOrJson {
 impl<'de> Deserialize<'de> for TextOrJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = <&RawValue>::deserialize(deserializer)?.get();
-        if json.starts_with('"') {
-            serde_json::from_str(json)
-                .map(Self::Text)
-                .map_err(D::Error::custom)
-        } else {
-            Ok(Self::Json(json.to_owned()))
+        match quoted(json) {
+            Some(text) => text
+                .map(|text| Self::Text(text.into_owned()))
+                .map_err(D::Error::custom),
+            None => Ok(Self::Json(json.to_owned())),
         }
     }
 }

@@ -6,21 +6,22 @@ use llm2api_proto::json_object;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::json_value::{Content, Integer, Text, TextOrJson};
+use super::json_value::{Borrowed, Content, Integer, Text, TextOrJson};
 
-// Members that are rare or large are boxed: a chunk is moved several times while it is read.
+// Members that are rare or large are boxed, since a chunk is moved several times while it is read; those that nearly every chunk
+// repeats are borrowed.
 
 json_object! {
     /// A chunk (`chat.completion.chunk`), or a whole answer (`chat.completion`).
-    pub(super) struct Chunk {
-        id: String = "id",
-        object: String = "object",
+    pub(super) struct Chunk<'a> {
+        id: Borrowed<'a> = "id",
+        object: Borrowed<'a> = "object",
         created: Integer = "created",
-        model: String = "model",
-        choices: Choices = "choices",
+        model: Borrowed<'a> = "model",
+        choices: Choices<'a> = "choices",
         usage: Box<Usage> = "usage",
-        service_tier: String = "service_tier",
-        system_fingerprint: String = "system_fingerprint",
+        service_tier: Borrowed<'a> = "service_tier",
+        system_fingerprint: Borrowed<'a> = "system_fingerprint",
         error: Box<RawValue> = "error",
         /// Random padding, of no use behind us.
         obfuscation: IgnoredAny = "obfuscation",
@@ -29,20 +30,20 @@ json_object! {
 
 /// An answer's choices, of which there is nearly always one: room for more is made when they come.
 #[derive(Debug, Default)]
-pub(super) struct Choices(pub(super) Vec<Choice>);
+pub(super) struct Choices<'a>(pub(super) Vec<Choice<'a>>);
 
-impl<'de> Deserialize<'de> for Choices {
+impl<'de> Deserialize<'de> for Choices<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ChoicesVisitor;
 
         impl<'de> Visitor<'de> for ChoicesVisitor {
-            type Value = Choices;
+            type Value = Choices<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a list of choices")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Choices, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Choices<'de>, A::Error> {
                 let mut choices = Vec::new();
                 while let Some(choice) = list.next_element()? {
                     if choices.is_empty() {
@@ -60,12 +61,12 @@ impl<'de> Deserialize<'de> for Choices {
 
 json_object! {
     /// One of an answer's choices.
-    pub(super) struct Choice {
+    pub(super) struct Choice<'a> {
         index: Integer = "index",
-        delta: Delta = "delta",
+        delta: Delta<'a> = "delta",
         /// In a whole answer, in place of the delta.
-        message: Box<Delta> = "message",
-        finish_reason: Text = "finish_reason",
+        message: Box<Delta<'a>> = "message",
+        finish_reason: Text<'a> = "finish_reason",
         logprobs: Box<Logprobs> = "logprobs",
         /// Moonshot puts it here.
         usage: Box<Usage> = "usage",
@@ -76,8 +77,8 @@ json_object! {
 
 json_object! {
     /// What a choice's message grows by, or the message as a whole.
-    pub(super) struct Delta {
-        role: String = "role",
+    pub(super) struct Delta<'a> {
+        role: Borrowed<'a> = "role",
         content: Content = "content",
         reasoning_content: TextOrJson = "reasoning_content",
         reasoning: TextOrJson = "reasoning",

@@ -94,12 +94,16 @@ impl Connection {
         }
     }
 
-    /// Drives the connection, and then polls something that it feeds. Where that isn't ready, the task is woken once it may be.
+    /// Drives the connection, and then polls something that it feeds. Where that isn't ready, the task is woken once it may be; until
+    /// then another poll costs nothing.
     pub(super) fn poll_with<T>(
         &mut self,
         context: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
+        if self.relay.is_quiet(context.waker()) {
+            return Poll::Pending;
+        }
         self.drive();
         let polled = poll(&mut Context::from_waker(&self.waker));
         if polled.is_pending() {

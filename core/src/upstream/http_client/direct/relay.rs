@@ -32,6 +32,16 @@ impl Relay {
         self.state.store(POLLING, Ordering::SeqCst);
     }
 
+    /// Whether the task has parked and nothing has happened since: polling again would find nothing.
+    pub(super) fn is_quiet(&self, task: &Waker) -> bool {
+        if self.state.load(Ordering::SeqCst) != PARKED {
+            return false;
+        }
+        // A wake after this one goes to the task that asks now; one before it is seen in the state.
+        self.task.register(task);
+        self.state.load(Ordering::SeqCst) == PARKED
+    }
+
     /// The task has polled everything and found nothing: from now on it wants to be woken.
     pub(super) fn park(&self, task: &Waker) {
         self.task.register(task);
@@ -51,6 +61,7 @@ impl Relay {
 
     /// A request is about to be sent.
     pub(super) fn expect_answer(&self) {
+        self.begin();
         self.has_received.store(false, Ordering::Relaxed);
     }
 
@@ -105,9 +116,12 @@ mod tests {
         let wakes = || count.0.load(Ordering::Relaxed);
 
         relay.begin();
+        assert!(!relay.is_quiet(&task));
         relay.park(&task);
+        assert!(relay.is_quiet(&task));
         assert_eq!(wakes(), 0);
         relay.wake_by_ref();
+        assert!(!relay.is_quiet(&task));
         relay.wake_by_ref();
         assert_eq!(wakes(), 1, "once until it is polled again");
 

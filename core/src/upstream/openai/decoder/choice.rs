@@ -60,7 +60,7 @@ impl ChoiceDecoder {
     /// Adds the events of a piece: a delta where it says something, and a finish where there is one and was none yet.
     pub(super) fn decode(
         &mut self,
-        choice: wire::Choice,
+        choice: wire::Choice<'_>,
         events: &mut Vec<ChatEvent>,
     ) -> Result<(), ChunkError> {
         let reason = choice
@@ -127,14 +127,14 @@ impl ChoiceDecoder {
         })));
     }
 
-    fn delta(&mut self, piece: wire::Delta, is_whole: bool) -> Result<ChoiceDelta, ChunkError> {
+    fn delta(&mut self, piece: wire::Delta<'_>, is_whole: bool) -> Result<ChoiceDelta, ChunkError> {
         let mut delta = ChoiceDelta {
             extra_fields: piece.extra_fields,
             ..ChoiceDelta::default()
         };
         let role = piece.role.unwrap_or_default();
-        if !role.is_empty() && !std::mem::replace(&mut self.has_role, true) {
-            delta.role = role;
+        if !role.0.is_empty() && !std::mem::replace(&mut self.has_role, true) {
+            delta.role = role.into_string();
         }
         let content = piece.content.unwrap_or_default();
         delta.content = non_empty(content.text);
