@@ -72,6 +72,8 @@ fn serve(role: Role, configuration: &Configuration, global: &GlobalOptions) -> E
         configuration.settings.log_format
     };
     telemetry::start(&configuration.settings.log, format);
+    #[cfg(target_os = "linux")]
+    crate::allocator::return_unused_memory();
     let in_vain = configuration.settings_in_vain(role);
     for warning in configuration.warnings.iter().chain(&in_vain) {
         tracing::warn!("{warning}");

@@ -3,6 +3,8 @@
 //! The binary only wires: it reads the configuration, binds, starts gateway and core, waits, and drains.
 
 mod admin_key;
+#[cfg(target_os = "linux")]
+mod allocator;
 mod cli;
 mod commands;
 mod config;
