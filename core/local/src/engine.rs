@@ -147,6 +147,15 @@ impl Engine {
         &self.path
     }
 
+    /// Looks whether the file can be loaded, as far as that shows without its weights: some milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't.
+    pub fn check(&self) -> Result<(), LoadError> {
+        load::check(&self.path)
+    }
+
     /// Whether the model is in memory.
     #[must_use]
     pub fn is_loaded(&self) -> bool {

@@ -158,7 +158,7 @@ impl Model {
 }
 
 impl Dimensions {
-    fn read(file: &Gguf) -> Result<Self, ModelError> {
+    pub(crate) fn read(file: &Gguf) -> Result<Self, ModelError> {
         let architecture = file.text("general.architecture")?;
         if architecture != "llama" {
             return Err(ModelError::Unsupported(format!(

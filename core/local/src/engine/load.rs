@@ -8,7 +8,7 @@ use std::{
 use super::Options;
 use crate::{
     gguf::Gguf,
-    model::{Model, Pass},
+    model::{Dimensions, Model, Pass},
     pool::Pool,
     template::Template,
     tokenizer::Tokenizer,
@@ -50,6 +50,14 @@ pub(super) struct Vocabulary {
     pub(super) template: Template,
     /// Tokens that a conversation may have.
     pub(super) context_length: usize,
+}
+
+/// Looks whether a file has what a model needs, its weights unread.
+pub(super) fn check(path: &Path) -> Result<(), LoadError> {
+    let file = Gguf::open(path).map_err(|error| LoadError::new(path, error))?;
+    Dimensions::read(&file).map_err(|error| LoadError::new(path, error))?;
+    Template::load(&file).map_err(|error| LoadError::new(path, error))?;
+    Ok(())
 }
 
 /// Loads a model.
