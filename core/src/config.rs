@@ -1,6 +1,6 @@
 //! What the core is told at its start: plain values, whose names and defaults are the binary's business.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use http::HeaderMap;
 use secrecy::SecretString;
@@ -40,7 +40,8 @@ pub struct UpstreamConfig {
     pub name: String,
     /// Which protocol it speaks.
     pub kind: UpstreamKind,
-    /// Where it is, as the operator wrote it; each adapter knows what to append.
+    /// Where it is, as the operator wrote it; each adapter knows what to append. Of [`UpstreamKind::Local`] the model's file, as a
+    /// `file:` URL.
     pub url: Url,
     /// The key that lets us in. `None`: it lets everybody in.
     pub api_key: Option<SecretString>,
@@ -87,6 +88,28 @@ impl Default for ChatUiConfig {
     }
 }
 
+impl UpstreamConfig {
+    /// The file of a local model.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        (self.url.scheme() == "file")
+            .then(|| self.url.to_file_path().ok())
+            .flatten()
+    }
+
+    /// Where it is, as people may see it: the address without userinfo, or a model's file.
+    #[must_use]
+    pub fn shown_address(&self) -> String {
+        if let Some(path) = self.file() {
+            return path.display().to_string();
+        }
+        let mut url = self.url.clone();
+        // Fails only for addresses that have no user info.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.into()
+    }
+}
+
 /// What a rate limit without a time of its own does to a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cooldown {
@@ -103,6 +126,8 @@ pub enum UpstreamKind {
     OpenAi,
     /// What the pages of the web app chat-ui speak with their server.
     ChatUi,
+    /// None: a model on this machine's processor.
+    Local,
 }
 
 impl UpstreamKind {
@@ -112,6 +137,7 @@ impl UpstreamKind {
         match self {
             Self::OpenAi => "openai",
             Self::ChatUi => "chat-ui",
+            Self::Local => "local",
         }
     }
 }

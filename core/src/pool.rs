@@ -166,6 +166,8 @@ impl Lease {
             | FailureKind::Clock(_)
             | FailureKind::Misconfigured
             | FailureKind::ModelGone
+            | FailureKind::Busy
+            | FailureKind::Unusable
             | FailureKind::Rejected => {}
         }
     }

@@ -9,6 +9,8 @@ mod chat_ui;
 mod cookie_header;
 pub(crate) mod failure;
 mod http_client;
+#[cfg(feature = "local")]
+mod local;
 mod media_type;
 mod openai;
 mod scrub;
@@ -72,7 +74,9 @@ impl Credential {
             UpstreamKind::OpenAi if cookie_header::pairs(text).is_none() => {
                 Self::ApiKey(cookie.clone())
             }
-            UpstreamKind::OpenAi | UpstreamKind::ChatUi => Self::Cookie(text.into()),
+            UpstreamKind::OpenAi | UpstreamKind::ChatUi | UpstreamKind::Local => {
+                Self::Cookie(text.into())
+            }
         }
     }
 
@@ -132,7 +136,7 @@ pub(crate) struct ListedModel {
 ///
 /// # Errors
 ///
-/// What is wrong with the upstream's address or proxy.
+/// What is wrong with it.
 pub(crate) fn connect(
     config: &UpstreamConfig,
     general: &Config,
@@ -140,5 +144,12 @@ pub(crate) fn connect(
     match config.kind {
         UpstreamKind::OpenAi => Ok(Box::new(openai::OpenAi::new(config, general)?)),
         UpstreamKind::ChatUi => Ok(Box::new(chat_ui::ChatUi::new(config, general)?)),
+        #[cfg(feature = "local")]
+        UpstreamKind::Local => {
+            let file = config.file().ok_or(AddressError::File)?;
+            Ok(Box::new(local::Local::new(file)))
+        }
+        #[cfg(not(feature = "local"))]
+        UpstreamKind::Local => Err(AddressError::WithoutLocal),
     }
 }

@@ -87,12 +87,16 @@ impl<'a> Attempts<'a> {
         let mut tried = self.supporting(route.candidates)?;
         let shown_model = route.is_renamed.then_some(model);
         let mut last_failure: Option<(String, Failure)> = None;
+        let mut busy = None;
         self.counted = 0;
         let mut free_attempts = 0;
         loop {
             let (at, lease) = match take(&tried) {
                 Ok(taken) => taken,
-                Err(reasons) => return Err(none_left(&tried, &reasons, last_failure.as_ref())),
+                Err(reasons) => {
+                    let told = || none_left(&tried, &reasons, last_failure.as_ref());
+                    return Err(busy.unwrap_or_else(told));
+                }
             };
             back_off(tried[at].failures).await;
             self.count += 1;
@@ -117,6 +121,9 @@ impl<'a> Attempts<'a> {
             let upstream = candidate.entry.name().to_owned();
             if let Next::Tell(error) = self.after(&failure, &mut tried, at, &mut free_attempts) {
                 return Err(error);
+            }
+            if failure.kind == FailureKind::Busy {
+                busy = Some(outcome::of_failure(&upstream, &failure));
             }
             last_failure = Some((upstream, failure));
         }
@@ -181,6 +188,7 @@ impl<'a> Attempts<'a> {
                 entry.model_list.lose(model);
                 tried[at].is_out = true;
             }
+            FailureKind::Busy | FailureKind::Unusable => tried[at].is_out = true,
             FailureKind::RateLimited | FailureKind::QuotaSpent => {
                 tried[at].is_out = entry.pool.passes_limits_on();
             }

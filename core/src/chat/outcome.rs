@@ -27,6 +27,8 @@ pub(super) fn of_failure(upstream: &str, failure: &Failure) -> ContractError {
         FailureKind::Unauthorized => no_valid_key(upstream),
         FailureKind::Misconfigured => because(ErrorReason::UpstreamMisconfigured),
         FailureKind::ModelGone => passed_on(failure, ErrorReason::ModelNotFound),
+        FailureKind::Busy => busy(upstream, failure),
+        FailureKind::Unusable => because(ErrorReason::UpstreamUnavailable),
         FailureKind::Rejected => passed_on(failure, ErrorReason::InvalidRequest),
     }
 }
@@ -69,6 +71,20 @@ pub(super) fn cooling(until: Instant) -> ContractError {
     .with_retry_after(wait)
 }
 
+/// An upstream has no room for another request now.
+fn busy(upstream: &str, failure: &Failure) -> ContractError {
+    let wait = failure.retry_after.unwrap_or(Duration::from_secs(1));
+    ContractError::new(
+        ErrorReason::ServerIsOverloaded,
+        format!(
+            "The upstream `{upstream}` is busy: {}; try again in {} s.",
+            failure.message,
+            wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+        ),
+    )
+    .with_retry_after(wait)
+}
+
 /// Credentials are left, but this request has tried too many to go on.
 pub(super) fn overloaded() -> ContractError {
     ContractError::new(
@@ -94,7 +110,7 @@ pub(super) fn no_upstream() -> ContractError {
     ContractError::new(
         ErrorReason::NoUpstream,
         "No upstream is configured, so nothing can answer. Set one: UPSTREAM_URL=https://host/v1 (and UPSTREAM_API_KEY where it \
-         wants a key), or [[upstreams]] in the file that CONFIG names.",
+         wants a key), [[upstreams]] in the file that CONFIG names, or LOCAL_MODEL=/path/to/model.gguf for a model on this machine.",
     )
 }
 

@@ -344,6 +344,52 @@ async fn what_costs_nothing_is_not_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_busy_upstream_is_not_asked_again_and_not_left_alone_later() {
+    let busy = || {
+        Act::Fail(Failure {
+            retry_after: Some(Duration::from_secs(7)),
+            ..failure(FailureKind::Busy)
+        })
+    };
+    let stage = Stage::new(vec![
+        ("one", vec![busy(), busy(), says("room")]),
+        (
+            "two",
+            vec![says("here"), Act::Fail(failure(FailureKind::Unusable))],
+        ),
+    ]);
+    let events = stage.ask(true).await.expect("another answers");
+    assert_eq!(told(&events), ("here".to_owned(), 2, None));
+
+    // Whatever the last one said: where one is busy, coming again helps.
+    let error = stage.ask(true).await.expect_err("nobody is left");
+    assert_eq!(
+        error,
+        ContractError::new(
+            ErrorReason::ServerIsOverloaded,
+            "The upstream `one` is busy: as told; try again in 7 s."
+        )
+        .with_retry_after(Duration::from_secs(7))
+    );
+
+    let events = stage.ask(true).await.expect("there is room");
+    assert_eq!(told(&events), ("room".to_owned(), 1, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unusable_upstream_is_asked_once_a_request() {
+    let stage = Stage::new(vec![(
+        "one",
+        vec![Act::Fail(failure(FailureKind::Unusable))],
+    )]);
+    let error = stage.ask(true).await.expect_err("nobody is left");
+    assert_eq!(
+        (error.reason, stage.asked()),
+        (ErrorReason::UpstreamUnavailable, vec![1])
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn when_all_cool_the_client_hears_when_to_come_back() {
     let limited = |seconds| {
         let retry_after = Some(Duration::from_secs(seconds));

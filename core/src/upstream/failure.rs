@@ -47,6 +47,14 @@ pub(crate) enum FailureKind {
     Misconfigured,
     /// 404 naming the model, 410.
     ModelGone,
+    /// Has no room for another request now: busy, not limited.
+    Busy,
+    /// Can answer nothing until someone repairs it: a model that can't be loaded.
+    #[cfg_attr(
+        not(feature = "local"),
+        expect(dead_code, reason = "only a local model fails so")
+    )]
+    Unusable,
     /// Another 4xx: the client's error.
     Rejected,
 }

@@ -53,6 +53,12 @@ const USER_AGENT: &str = concat!("llm2api/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddressError {
+    /// The URL of a local model is none of a file.
+    #[error("its URL must be the file: URL of a model's file")]
+    File,
+    /// A local model, where this program was built without what computes it.
+    #[error("this program was built without local models (cargo feature `local`)")]
+    WithoutLocal,
     /// The URL is none of HTTP.
     #[error("its URL must begin with http:// or https:// and name a host")]
     Url,

@@ -146,7 +146,9 @@ pub(super) fn upstream_error(
         | FailureKind::Unavailable
         | FailureKind::Clock(_)
         | FailureKind::Unauthorized
-        | FailureKind::Misconfigured => None,
+        | FailureKind::Misconfigured
+        | FailureKind::Busy
+        | FailureKind::Unusable => None,
         FailureKind::ModelGone => return None,
     };
     let mut message = scrub(text, secret);
