@@ -31,9 +31,9 @@ pub(crate) fn run((command, global): (Command, GlobalOptions)) -> ExitCode {
         Err(problems) => return usage(&problems),
     };
     match command {
-        Command::Serve => serve(Role::Serve, &configuration, &global),
-        Command::Core => serve(Role::Core, &configuration, &global),
-        Command::Gateway => serve(Role::Gateway, &configuration, &global),
+        Command::Serve => serve(Role::Serve, configuration, &global),
+        Command::Core => serve(Role::Core, configuration, &global),
+        Command::Gateway => serve(Role::Gateway, configuration, &global),
         Command::Chat(options) => chat::run(&options, &configuration, global.json),
         Command::Healthcheck(options) => healthcheck::run(&options, &configuration, global.json),
         Command::Config(_) => config::run(&configuration, global.json),
@@ -65,7 +65,13 @@ fn on_a_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Res
     result
 }
 
-fn serve(role: Role, configuration: &Configuration, global: &GlobalOptions) -> ExitCode {
+fn serve(role: Role, mut configuration: Configuration, global: &GlobalOptions) -> ExitCode {
+    if role != Role::Gateway
+        && let Err(problem) = configuration.add_local_model()
+    {
+        return usage(&[problem]);
+    }
+    let configuration = &configuration;
     let format = if global.json {
         LogFormat::Json
     } else {

@@ -7,6 +7,7 @@ mod assembly;
 mod declaration;
 mod documentation;
 mod file;
+mod local_model;
 mod names;
 mod problem;
 mod reader;
@@ -30,15 +31,17 @@ pub(crate) use self::{
     source::{Environment, Origin},
     value::{ClientKeys, GrpcListen, LogFilter, LogFormat, RuntimeKind, reachable},
 };
-use self::{file::ConfigFile, reader::Reader, source::Source};
+use self::{file::ConfigFile, local_model::LocalUpstream, reader::Reader, source::Source};
 
 /// All that the operator said.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     /// The settings.
     pub(crate) settings: Settings,
-    /// The upstreams, `UPSTREAM_URL`'s first.
+    /// The upstreams, `UPSTREAM_URL`'s first; last the local model, once it was looked for.
     pub(crate) upstreams: Vec<UpstreamConfig>,
+    /// How the local model is offered, if there is one.
+    local: LocalUpstream,
     /// The operator's own names for models, each with its targets.
     pub(crate) models: BTreeMap<String, Vec<String>>,
     /// The settings as they are shown.
@@ -100,11 +103,14 @@ impl Configuration {
             .filter_map(upstreams::single_upstream)
             .collect();
         let mut models = BTreeMap::new();
+        let mut local = LocalUpstream::default();
         if let Some(file) = &file {
-            upstreams.extend(upstreams::file_upstreams(file, &mut problems));
-            upstreams::check_names(&upstreams, &mut problems);
+            let (of_file, local_of_file) = upstreams::file_upstreams(file, &mut problems);
+            upstreams.extend(of_file);
+            local = local_of_file.unwrap_or(local);
+            upstreams::check_names(&upstreams, &local, &mut problems);
             if problems.is_empty() {
-                models = upstreams::model_names(file, &upstreams, &mut problems);
+                models = upstreams::model_names(file, &upstreams, &local, &mut problems);
             }
         }
         match settings {
@@ -118,6 +124,7 @@ impl Configuration {
                 Ok(Self {
                     settings,
                     upstreams,
+                    local,
                     models,
                     effective: reader.effective,
                     warnings,

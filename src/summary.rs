@@ -102,7 +102,7 @@ impl Facts {
                 .map(|upstream| UpstreamOverview {
                     name: upstream.name.clone(),
                     kind: upstream.kind,
-                    url: without_userinfo(&upstream.url),
+                    url: upstream.shown_address(),
                     models: Err("no answer yet".to_owned()),
                 })
                 .collect(),
@@ -210,8 +210,9 @@ fn text(facts: &Facts) -> String {
 }
 
 const NO_UPSTREAM: &str = "\
-There is no upstream yet, so chats answer 503. Name one, and start again:
-  UPSTREAM_URL=https://api.example.org/v1 UPSTREAM_API_KEY=sk-… llm2api";
+There is no upstream yet, so chats answer 503. Name one, or a model's file, and start again:
+  UPSTREAM_URL=https://api.example.org/v1 UPSTREAM_API_KEY=sk-… llm2api
+  LOCAL_MODEL=/path/to/model.gguf llm2api";
 
 fn clients(clients: Clients) -> String {
     match clients {

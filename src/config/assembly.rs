@@ -94,6 +94,9 @@ impl Configuration {
         if role == Role::Gateway && !self.upstreams.is_empty() {
             warnings.push("upstreams have no effect here: only the core uses them".to_owned());
         }
+        if role == Role::Gateway && self.settings.local_model.is_some() {
+            warnings.push("LOCAL_MODEL has no effect here: only the core uses it".to_owned());
+        }
         warnings
     }
 

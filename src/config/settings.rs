@@ -13,9 +13,9 @@ use secrecy::SecretString;
 use super::{
     declaration::declare_settings,
     value::{
-        Aliases, ApiPath, ByteSize, ClientKeys, CookieName, Cookies, CoreUrl, CoreUrls, GrpcListen,
-        Headers, HttpUrl, KindChoice, LogFilter, LogFormat, ModelIds, ModelName, NoProxy, Origins,
-        PeerNetworks, PositiveDuration, ProxyUrl, RuntimeKind, UpstreamName,
+        Aliases, ApiPath, ByteSize, ClientKeys, CookieName, Cookies, CoreUrl, CoreUrls, EntryKind,
+        GrpcListen, Headers, HttpUrl, KindChoice, LogFilter, LogFormat, ModelIds, ModelName,
+        NoProxy, Origins, PeerNetworks, PositiveDuration, ProxyUrl, RuntimeKind, UpstreamName,
     },
 };
 
@@ -50,6 +50,8 @@ declare_settings! {
         model_aliases: Aliases = "MODEL_ALIASES", "–";
         /// The model that answers instead when the asked one can't.
         fallback_model: Option<ModelName> = "FALLBACK_MODEL", "–";
+        /// The GGUF file of the `local` upstream: a model on this machine's processor, asked for as `local` or by the file's name. Read at the start only.
+        local_model: Option<PathBuf> = "LOCAL_MODEL", "the newest `.gguf` in `DATA_DIR/models`; none there: no `local` upstream";
         /// Proxy for `https:` upstreams. `https_proxy` is read too.
         https_proxy: Option<ProxyUrl> = "HTTPS_PROXY", "–";
         /// Proxy for `http:` upstreams. `http_proxy` is read too.
@@ -104,11 +106,11 @@ declare_settings! {
 declare_settings! {
     /// What an `[[upstreams]]` entry of the file may give.
     pub(crate) struct UpstreamSettings, table UPSTREAM_SETTINGS {
-        /// The upstream's name, shown in `owned_by`; models may be asked for as `name/model`. Required.
+        /// The upstream's name, shown in `owned_by`; models may be asked for as `name/model`. Required, but where `kind` is `local`: `local` then.
         name: Option<UpstreamName> = "NAME", "–";
-        /// The protocol that it speaks.
-        kind: KindChoice = "KIND", "auto";
-        /// Where it is. May end in `/`, `/v1` or `/v1/chat/completions`. Required.
+        /// The protocol that it speaks; `local` for the model of `LOCAL_MODEL`.
+        kind: EntryKind = "KIND", "auto";
+        /// Where it is. May end in `/`, `/v1` or `/v1/chat/completions`. Required, but where `kind` is `local`.
         url: Option<HttpUrl> = "URL", "–";
         /// The key that lets us in.
         api_key: Option<SecretString> = "API_KEY", "–";
@@ -119,7 +121,7 @@ declare_settings! {
         /// Other names for its models.
         aliases: Aliases = "ALIASES", "–";
         /// Lower comes first; equal ones share the load by weight.
-        priority: i32 = "PRIORITY", "0";
+        priority: Option<i32> = "PRIORITY", "0; of a `local` one after all others";
         /// Its share among those of equal priority.
         weight: u32 = "WEIGHT", "1";
         /// What a rate limit that names no time does. `off`: nothing cools, the last answer is passed on unchanged.
@@ -161,7 +163,6 @@ pub(crate) const LATER_SETTINGS: &[&str] = &[
     "COOKIE_RPM",
     "DATABASE_URL",
     "LEASE_WAIT",
-    "LOCAL_MODEL",
     "METRICS_KEY",
     "SEARCH_BLOCK",
     "SEARCH_FETCH",

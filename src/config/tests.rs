@@ -1,6 +1,7 @@
 //! Tests of the configuration as a whole: what operators give, and what comes out.
 
 mod file;
+mod local_model;
 mod values;
 mod variables;
 

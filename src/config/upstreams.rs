@@ -6,11 +6,13 @@ use llm2api_core::config::{ChatUiConfig, UpstreamConfig};
 
 use super::{
     file::ConfigFile,
+    local_model::LocalUpstream,
     names,
     problem::Problem,
     reader::Reader,
     settings::{MODEL_SETTINGS, ModelSettings, Settings, UPSTREAM_SETTINGS, UpstreamSettings},
     source::Source,
+    value::EntryKind,
 };
 
 /// The upstream of `UPSTREAM_URL`, if any.
@@ -34,13 +36,20 @@ pub(crate) fn single_upstream(settings: &Settings) -> Option<UpstreamConfig> {
     })
 }
 
-/// The upstreams of the file, in its order.
+/// What an entry of the file is.
+enum Entry {
+    Remote(Box<UpstreamConfig>),
+    Local(LocalUpstream),
+}
+
+/// The upstreams of the file, in its order, and the local one.
 pub(crate) fn file_upstreams(
     file: &ConfigFile,
     problems: &mut Vec<Problem>,
-) -> Vec<UpstreamConfig> {
+) -> (Vec<UpstreamConfig>, Option<LocalUpstream>) {
+    let (mut upstreams, mut local) = (Vec::new(), None);
     let Some(value) = file.table.get("upstreams") else {
-        return Vec::new();
+        return (upstreams, local);
     };
     let entries = value.as_array().map(|entries| {
         entries
@@ -53,24 +62,29 @@ pub(crate) fn file_upstreams(
             format!("{}: upstreams", file.path),
             "takes tables, each under a line [[upstreams]]",
         ));
-        return Vec::new();
+        return (upstreams, local);
     };
-    entries
-        .into_iter()
-        .enumerate()
-        .filter_map(|(index, table)| {
-            let path = format!("upstreams[{index}].");
-            upstream(file, &path, table, problems)
-        })
-        .collect()
+    for (index, table) in entries.into_iter().enumerate() {
+        let path = format!("upstreams[{index}].");
+        match entry(file, &path, table, problems) {
+            Some(Entry::Remote(upstream)) => upstreams.push(*upstream),
+            Some(Entry::Local(_)) if local.is_some() => problems.push(Problem::new(
+                format!("{}: {path}kind", file.path),
+                "there is one local model, and another entry is for it already",
+            )),
+            Some(Entry::Local(entry)) => local = Some(entry),
+            None => {}
+        }
+    }
+    (upstreams, local)
 }
 
-fn upstream(
+fn entry(
     file: &ConfigFile,
     path: &str,
     table: &toml::Table,
     problems: &mut Vec<Problem>,
-) -> Option<UpstreamConfig> {
+) -> Option<Entry> {
     names::check_keys(&file.path, path, table, UPSTREAM_SETTINGS, problems);
     let mut reader = Reader::new(vec![Source::Table {
         file: &file.path,
@@ -80,6 +94,13 @@ fn upstream(
     let settings = UpstreamSettings::read(&mut reader);
     problems.append(&mut reader.problems);
     let settings = settings?;
+    let kind = match settings.kind {
+        EntryKind::Local => {
+            let subject = format!("{}: {path}", file.path);
+            return LocalUpstream::new(settings, &subject, problems).map(Entry::Local);
+        }
+        EntryKind::Remote(choice) => choice.kind(),
+    };
     let mut required = |key: &str| {
         let subject = format!("{}: {path}{key}", file.path);
         problems.push(Problem::new(subject, "missing; every upstream needs it"));
@@ -90,9 +111,9 @@ fn upstream(
     if settings.url.is_none() {
         required("url");
     }
-    Some(UpstreamConfig {
+    Some(Entry::Remote(Box::new(UpstreamConfig {
         name: settings.name?.0,
-        kind: settings.kind.kind(),
+        kind,
         url: settings.url?.0,
         api_key: settings.api_key,
         cookies: settings
@@ -101,7 +122,7 @@ fn upstream(
             .unwrap_or_default(),
         models: settings.models.map(|models| models.0),
         aliases: settings.aliases.0,
-        priority: settings.priority,
+        priority: settings.priority.unwrap_or(0),
         weight: settings.weight,
         cooldown: settings.cooldown,
         proxy: settings.proxy.map(|proxy| proxy.0),
@@ -112,16 +133,21 @@ fn upstream(
             origin: settings.origin.map(|origin| origin.0),
             headers: settings.headers.0,
         },
-    })
+    })))
 }
 
 /// Checks that no two upstreams have the same name.
-pub(crate) fn check_names(upstreams: &[UpstreamConfig], problems: &mut Vec<Problem>) {
+pub(crate) fn check_names(
+    upstreams: &[UpstreamConfig],
+    local: &LocalUpstream,
+    problems: &mut Vec<Problem>,
+) {
     let mut seen = BTreeSet::new();
-    for upstream in upstreams {
-        if !seen.insert(&upstream.name) {
+    let names = upstreams.iter().map(|upstream| &upstream.name);
+    for name in names.chain(local.declared_name()) {
+        if !seen.insert(name) {
             problems.push(Problem::new(
-                format!("upstream {}", upstream.name),
+                format!("upstream {name}"),
                 "two upstreams have this name (UPSTREAM_URL's is called by UPSTREAM_NAME); rename one",
             ));
         }
@@ -132,6 +158,7 @@ pub(crate) fn check_names(upstreams: &[UpstreamConfig], problems: &mut Vec<Probl
 pub(crate) fn model_names(
     file: &ConfigFile,
     upstreams: &[UpstreamConfig],
+    local: &LocalUpstream,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Vec<String>> {
     let Some(value) = file.table.get("models") else {
@@ -170,7 +197,10 @@ pub(crate) fn model_names(
         };
         for target in &targets.0 {
             let is_known = target.split_once('/').is_some_and(|(upstream, model)| {
-                !model.is_empty() && upstreams.iter().any(|known| known.name == upstream)
+                // Whether there is a local model is known later, and may change: it needs no other file.
+                let is_local = local.name() == upstream;
+                !model.is_empty()
+                    && (is_local || upstreams.iter().any(|known| known.name == upstream))
             });
             if !is_known {
                 problems.push(Problem::new(

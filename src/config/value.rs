@@ -12,7 +12,7 @@ mod url;
 
 pub(crate) use self::{
     address::{GrpcListen, PeerNetworks, reachable},
-    choice::{KindChoice, LogFilter, LogFormat, Origins, RuntimeKind},
+    choice::{EntryKind, KindChoice, LogFilter, LogFormat, Origins, RuntimeKind},
     cookie::{CookieName, Cookies},
     header::Headers,
     key::ClientKeys,

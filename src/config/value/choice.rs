@@ -114,6 +114,26 @@ impl SettingValue for KindChoice {
     }
 }
 
+/// What an upstream of the file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    /// A service at an address.
+    Remote(KindChoice),
+    /// The model on this machine's processor.
+    Local,
+}
+
+impl SettingValue for EntryKind {
+    const TAKES: &'static str = "auto, openai, chat-ui or local";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text == UpstreamKind::Local.as_str() {
+            return Some(Self::Local);
+        }
+        KindChoice::from_text(text).map(Self::Remote)
+    }
+}
+
 /// Origins whose pages may call the client endpoints.
 #[derive(Debug, Clone)]
 pub(crate) struct Origins(pub(crate) CorsOrigins);
