@@ -39,6 +39,7 @@ mod crate_graph;
 mod grpc;
 mod latency;
 mod leaving;
+mod local_model;
 mod malformed;
 mod many;
 mod models;
