@@ -4,7 +4,7 @@ use std::net::TcpListener as StdTcpListener;
 
 use anyhow::Context;
 use http::Uri;
-use llm2api_core::Core;
+use llm2api_core::{Core, InProcess};
 use llm2api_gateway::{CoreLink, CoreService, Gateway, config::Config as GatewayConfig};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -46,7 +46,10 @@ impl CorePlace {
     /// The core as a gateway calls it; what keeps it in reach runs in `background`.
     fn connect(&self, background: &mut JoinSet<()>) -> anyhow::Result<CoreService> {
         match self {
-            Self::Here(core) => Ok(core.in_process()),
+            Self::Here(core) => {
+                let InProcess { chat, services } = core.in_process();
+                Ok(CoreService::in_process(chat, services))
+            }
             Self::Elsewhere { uris, key } => {
                 let (service, watch) = CoreLink::connect(uris.clone(), key)?;
                 background.spawn(watch);

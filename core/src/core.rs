@@ -5,26 +5,28 @@ use std::{sync::Arc, time::Duration};
 use llm2api_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
-        access_service_server::AccessServiceServer, chat_service_server::ChatServiceServer,
+        ChatResponse,
+        access_service_server::AccessServiceServer,
+        chat_service_server::{ChatService, ChatServiceServer},
         model_service_server::ModelServiceServer,
     },
 };
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
+    codegen::BoxStream,
     service::Routes,
     transport::server::{Server, TcpIncoming},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server as reflection;
-use tower::util::BoxCloneSyncService;
+use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
     access::Access,
     catalog::Catalog,
     chat::Chats,
     config::{Config, UpstreamKind},
-    in_process::InProcess,
     registry::{Entry, Registry},
     router::Names,
     service::{AccessRpc, Authorize, ChatRpc, ModelRpc},
@@ -51,12 +53,18 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 
-/// The core's gRPC services without a socket, for a gateway in the same process.
-pub type InProcessCore = BoxCloneSyncService<
-    http::Request<tonic::body::Body>,
-    http::Response<tonic::body::Body>,
-    Box<dyn std::error::Error + Send + Sync>,
->;
+/// A core without a socket, for a gateway in the same process; its calls need no key.
+#[derive(Clone)]
+pub struct InProcess {
+    /// Answers chats. Called as it is, with nothing between.
+    pub chat: Arc<dyn ChatService<ChatStream = BoxStream<ChatResponse>>>,
+    /// All services, as tonic serves them.
+    pub services: BoxCloneSyncService<
+        http::Request<tonic::body::Body>,
+        http::Response<tonic::body::Body>,
+        Box<dyn std::error::Error + Send + Sync>,
+    >,
+}
 
 /// Why a core could not be made or served.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +118,7 @@ pub struct UpstreamOverview {
 pub struct Core {
     registry: Arc<Registry>,
     access: Arc<Access>,
-    chat: ChatServiceServer<ChatRpc>,
+    chat: ChatRpc,
     routes: Routes,
     health: HealthReporter,
     stopping: Stopping,
@@ -143,15 +151,16 @@ impl Core {
             .saturating_mul(2)
             .saturating_add(1 << 20);
         let (health, health_service) = tonic_health::server::health_reporter();
-        let chat_rpc = ChatRpc {
+        let chat = ChatRpc {
             chats,
             refusing: stopping.refusing.clone(),
             running: stopping.running.clone(),
         };
-        let chat = ChatServiceServer::new(chat_rpc).max_decoding_message_size(max_message_bytes);
         let mut routes = Routes::builder();
         routes
-            .add_service(chat.clone())
+            .add_service(
+                ChatServiceServer::new(chat.clone()).max_decoding_message_size(max_message_bytes),
+            )
             .add_service(ModelServiceServer::new(ModelRpc { catalog }))
             .add_service(AccessServiceServer::new(AccessRpc {
                 access: Arc::clone(&access),
@@ -280,10 +289,17 @@ impl Core {
         futures_util::future::join_all(asked).await
     }
 
-    /// The services for a gateway in this process; its calls need no key.
+    /// The core for a gateway in this process.
     #[must_use]
-    pub fn in_process(&self) -> InProcessCore {
-        BoxCloneSyncService::new(InProcess::new(self.chat.clone(), self.routes.clone()))
+    pub fn in_process(&self) -> InProcess {
+        let services =
+            ServiceExt::<http::Request<tonic::body::Body>>::map_err(self.routes.clone(), |never| {
+                match never {}
+            });
+        InProcess {
+            chat: Arc::new(self.chat.clone()),
+            services: BoxCloneSyncService::new(services),
+        }
     }
 
     /// Serves gRPC on this listener until it is told to stop and all calls have ended.

@@ -6,7 +6,6 @@ mod catalog;
 mod chat;
 pub mod config;
 mod core;
-mod in_process;
 mod model_list;
 mod pool;
 mod registry;
@@ -15,5 +14,5 @@ pub mod runtime;
 mod service;
 mod upstream;
 
-pub use self::core::{Core, CoreError, InProcessCore, Stopping, UpstreamOverview};
+pub use self::core::{Core, CoreError, InProcess, Stopping, UpstreamOverview};
 pub use upstream::AddressError;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llm2api_proto::{
     ContractError,
@@ -9,15 +10,15 @@ use llm2api_proto::{
     v1::{
         ChatRequest, ChatResponse, CheckAccessRequest, CheckAccessResponse, ErrorReason,
         GetModelRequest, ListModelsRequest, Model, access_service_client::AccessServiceClient,
-        chat_service_client::ChatServiceClient, model_service_client::ModelServiceClient,
+        model_service_client::ModelServiceClient,
     },
 };
-use tonic::{Code, Request, Response, Status, Streaming, metadata::MetadataMap};
+use tonic::{Code, Request, Response, Status, codegen::BoxStream, metadata::MetadataMap};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{CoreService, error, transport::Transport};
+use crate::{CoreService, error};
 
 /// Time for a call that waits for no upstream.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,20 +34,17 @@ pub(crate) struct Caller {
 
 /// The core, as the routes call it.
 pub(crate) struct Core {
-    transport: Transport,
+    service: CoreService,
     /// Where the core is, where it is another process.
     urls: Vec<String>,
 }
 
 /// A streamed answer: what came first, and what follows.
-pub(crate) type Answer = (ChatResponse, Streaming<ChatResponse>);
+pub(crate) type Answer = (ChatResponse, BoxStream<ChatResponse>);
 
 impl Core {
     pub(crate) fn new(service: CoreService, urls: Vec<String>) -> Self {
-        Self {
-            transport: Transport::new(service),
-            urls,
-        }
+        Self { service, urls }
     }
 
     /// Asks for an answer, and waits for what comes first of it.
@@ -55,29 +53,24 @@ impl Core {
         request: ChatRequest,
         caller: &Caller,
     ) -> Result<Answer, ContractError> {
-        // The core and the gateway bound what they take from others; between them nothing is too large.
-        let mut client = ChatServiceClient::new(self.transport.clone())
-            .max_decoding_message_size(usize::MAX)
-            .max_encoding_message_size(usize::MAX);
-        let mut stream = client
-            .chat(caller.request(request))
-            .await
+        let response = self.service.chat.chat(caller.request(request)).await;
+        let mut stream = response
             .map_err(|status| self.failure(&status))?
             .into_inner();
-        match stream.message().await {
-            Ok(Some(first)) => Ok((first, stream)),
-            Ok(None) => {
+        match stream.next().await {
+            Some(Ok(first)) => Ok((first, stream)),
+            None => {
                 tracing::error!("the core ended an answer before it began");
                 Err(error::internal())
             }
-            Err(status) => Err(self.failure(&status)),
+            Some(Err(status)) => Err(self.failure(&status)),
         }
     }
 
     /// All models that the caller may use.
     pub(crate) async fn list_models(&self, caller: &Caller) -> Result<Vec<Model>, ContractError> {
         let mut client =
-            ModelServiceClient::new(self.transport.clone()).max_decoding_message_size(usize::MAX);
+            ModelServiceClient::new(self.service.rpc.clone()).max_decoding_message_size(usize::MAX);
         let request = caller.request(ListModelsRequest::default());
         let response = self.in_time(client.list_models(request)).await?;
         Ok(response.models)
@@ -89,7 +82,7 @@ impl Core {
         model: String,
         caller: &Caller,
     ) -> Result<Model, ContractError> {
-        let mut client = ModelServiceClient::new(self.transport.clone());
+        let mut client = ModelServiceClient::new(self.service.rpc.clone());
         let request = caller.request(GetModelRequest { model });
         let response = self.in_time(client.get_model(request)).await?;
         response.model.ok_or_else(|| {
@@ -103,13 +96,13 @@ impl Core {
         &self,
         request: CheckAccessRequest,
     ) -> Result<CheckAccessResponse, ContractError> {
-        let mut client = AccessServiceClient::new(self.transport.clone());
+        let mut client = AccessServiceClient::new(self.service.rpc.clone());
         self.in_time(client.check_access(request)).await
     }
 
     /// Whether a part of the core says that it serves: "" for all of it.
     pub(crate) async fn is_serving(&self, part: &str) -> Result<bool, ContractError> {
-        let mut client = HealthClient::new(self.transport.clone());
+        let mut client = HealthClient::new(self.service.rpc.clone());
         let request = HealthCheckRequest {
             service: part.to_owned(),
         };

@@ -25,7 +25,7 @@ use tonic_health::pb::{
 };
 use tower::{Service, ServiceExt};
 
-use crate::CoreService;
+use crate::{CoreService, RpcService};
 
 /// Connections to each core: a lost one takes a share of the streams with it, and each has a lock of its own.
 const CONNECTIONS: usize = 4;
@@ -108,7 +108,7 @@ impl CoreLink {
         let watch = async move {
             join_all(cores.iter().map(RemoteCore::watch)).await;
         };
-        Ok((CoreService::new(link), watch))
+        Ok((CoreService::remote(RpcService::new(link)), watch))
     }
 
     /// The core to call now: the first usable one, else the first that is there at all, else the first.

@@ -9,6 +9,7 @@ mod compression;
 pub mod config;
 mod connection;
 mod core_client;
+mod core_service;
 mod error;
 mod facade;
 mod front;
@@ -24,18 +25,13 @@ use std::{convert::Infallible, sync::Arc};
 
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::util::BoxCloneSyncService;
 
 use crate::{config::Config, facade::Facade, front::Front};
 
-pub use crate::core_client::{CoreLink, CoreLinkError};
-
-/// The core as the gateway calls it: in this process, or over HTTP/2.
-pub type CoreService = BoxCloneSyncService<
-    http::Request<tonic::body::Body>,
-    http::Response<tonic::body::Body>,
-    Box<dyn std::error::Error + Send + Sync>,
->;
+pub use crate::{
+    core_client::{CoreLink, CoreLinkError},
+    core_service::{ChatCore, CoreService, RpcService},
+};
 
 /// How a gateway is told to stop, step by step.
 #[derive(Debug, Clone, Default)]

@@ -9,13 +9,13 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{Stream, future::BoxFuture};
+use futures_util::future::BoxFuture;
 use http_body::{Body, Frame};
 use llm2api_proto::{ContractError, v1::ChatResponse};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 use tokio_util::{sync::WaitForCancellationFutureOwned, task::task_tracker::TaskTrackerToken};
-use tonic::Streaming;
+use tonic::codegen::BoxStream;
 
 use crate::{calls::Answer, error, facade::Facade, openai::chunk::ChunkWriter};
 
@@ -51,7 +51,7 @@ enum State {
     /// The head has gone out before the answer began.
     Calling(Call),
     /// The answer arrives.
-    Answering(Box<Streaming<ChatResponse>>),
+    Answering(BoxStream<ChatResponse>),
     /// The last event is written.
     Ended,
 }
@@ -60,7 +60,7 @@ impl SseBody {
     /// The body of an answer that has begun.
     pub(crate) fn answering(answer: Answer, chunks: ChunkWriter, facade: Arc<Facade>) -> Self {
         let (first, stream) = answer;
-        let mut body = Self::new(State::Answering(Box::new(stream)), chunks, facade);
+        let mut body = Self::new(State::Answering(stream), chunks, facade);
         body.chunks.write(&mut body.buffer, first);
         body
     }
@@ -147,22 +147,20 @@ fn poll_answer(
     let failure = match state {
         State::Calling(call) => match std::task::ready!(call.as_mut().poll(context)) {
             Ok((first, stream)) => {
-                *state = State::Answering(Box::new(stream));
+                *state = State::Answering(stream);
                 chunks.write(buffer, first);
                 return Poll::Ready(());
             }
             Err(error) => Some(error),
         },
-        State::Answering(stream) => {
-            match std::task::ready!(Pin::new(stream.as_mut()).poll_next(context)) {
-                Some(Ok(response)) => {
-                    chunks.write(buffer, response);
-                    return Poll::Ready(());
-                }
-                Some(Err(status)) => Some(facade.core.failure(&status)),
-                None => None,
+        State::Answering(stream) => match std::task::ready!(stream.as_mut().poll_next(context)) {
+            Some(Ok(response)) => {
+                chunks.write(buffer, response);
+                return Poll::Ready(());
             }
-        }
+            Some(Err(status)) => Some(facade.core.failure(&status)),
+            None => None,
+        },
         State::Ended => return Poll::Ready(()),
     };
     *state = State::Ended;

@@ -6,12 +6,12 @@ use futures_util::{TryFutureExt, future::MapErr};
 use tonic::body::Body;
 use tower::Service;
 
-use crate::CoreService;
+use crate::RpcService;
 
-/// [`CoreService`] with an error of its own: the compiler cannot prove that a future over a boxed error's conversion into itself
+/// [`RpcService`] with an error of its own: the compiler cannot prove that a future over a boxed error's conversion into itself
 /// may cross threads.
 #[derive(Clone)]
-pub(crate) struct Transport(CoreService);
+pub(crate) struct Transport(RpcService);
 
 /// A call did not reach the core, or not all of it.
 #[derive(Debug, thiserror::Error)]
@@ -19,11 +19,11 @@ pub(crate) struct Transport(CoreService);
 pub(crate) struct TransportError(#[source] BoxError);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type CoreFuture = <CoreService as Service<http::Request<Body>>>::Future;
+type CoreFuture = <RpcService as Service<http::Request<Body>>>::Future;
 
 impl Transport {
-    pub(crate) fn new(core: CoreService) -> Self {
-        Self(core)
+    pub(crate) fn new(service: RpcService) -> Self {
+        Self(service)
     }
 }
 

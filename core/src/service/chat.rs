@@ -15,7 +15,7 @@ use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use tonic::{Request, Response, Status, async_trait, metadata::MetadataMap};
+use tonic::{Request, Response, Status, async_trait, codegen::BoxStream, metadata::MetadataMap};
 
 use crate::chat::{AnswerStream, Chats, RequestContext, shutting_down};
 
@@ -30,7 +30,7 @@ pub(crate) struct ChatRpc {
 }
 
 /// An answer that is on its way; dropping it tells that it runs no more.
-pub(crate) struct RunningAnswer {
+struct RunningAnswer {
     answer: AnswerStream,
     _running: TaskTrackerToken,
 }
@@ -45,9 +45,12 @@ impl Stream for RunningAnswer {
 
 #[async_trait]
 impl ChatService for ChatRpc {
-    type ChatStream = RunningAnswer;
+    type ChatStream = BoxStream<ChatResponse>;
 
-    async fn chat(&self, request: Request<ChatRequest>) -> Result<Response<RunningAnswer>, Status> {
+    async fn chat(
+        &self,
+        request: Request<ChatRequest>,
+    ) -> Result<Response<Self::ChatStream>, Status> {
         let running = self.running.token();
         if self.refusing.is_cancelled() {
             return Err(shutting_down().into());
@@ -57,10 +60,10 @@ impl ChatService for ChatRpc {
             client_id: text(request.metadata(), CLIENT_ID),
         };
         let answer = self.chats.answer(request.into_inner(), context).await?;
-        Ok(Response::new(RunningAnswer {
+        Ok(Response::new(Box::pin(RunningAnswer {
             answer,
             _running: running,
-        }))
+        })))
     }
 }
 

@@ -4,6 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
@@ -140,8 +141,9 @@ async fn whole(call: Call, facade: &Facade) -> Result<Response, ContractError> {
             answer.push(event);
         }
         next = stream
-            .message()
+            .next()
             .await
+            .transpose()
             .map_err(|status| facade.core.failure(&status))?;
     }
     let mut response = Response::new(Body::from(answer.to_json()));

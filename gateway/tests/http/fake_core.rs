@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt, stream};
-use llm2api_gateway::CoreService;
+use llm2api_gateway::{CoreService, RpcService};
 use llm2api_proto::{
     ContractError,
     v1::{
@@ -146,13 +146,15 @@ impl FakeCore {
         self.state().checks.clone()
     }
 
-    /// The core's services without a socket.
+    /// The core without a socket.
     pub(crate) fn service(&self) -> CoreService {
-        let routes = self.routes();
-        CoreService::new(ServiceExt::<http::Request<tonic::body::Body>>::map_err(
-            routes.prepare(),
-            |never| match never {},
-        ))
+        let services = self.routes().prepare();
+        let services =
+            ServiceExt::<http::Request<tonic::body::Body>>::map_err(
+                services,
+                |never| match never {},
+            );
+        CoreService::in_process(Arc::new(self.clone()), RpcService::new(services))
     }
 
     pub(crate) fn routes(&self) -> Routes {
