@@ -1,14 +1,16 @@
 //! The key for administration that the first start makes, in `DATA_DIR/admin.key`.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use secrecy::SecretString;
+
+use crate::data_dir;
 
 /// The file's name in `DATA_DIR`.
 const FILE_NAME: &str = "admin.key";
@@ -49,13 +51,10 @@ pub(crate) fn read(data_dir: &Path) -> anyhow::Result<SecretString> {
 ///
 /// What can't be read or written; for a folder that is not ours, what to do.
 pub(crate) fn read_or_make(data_dir: &Path) -> anyhow::Result<SecretString> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data_dir)
-        .map_err(|error| explain(data_dir, &error))?;
+    let explain = |error| data_dir::not_writable(data_dir, &error, "DATA_DIR or ADMIN_KEY");
+    data_dir::make(data_dir).map_err(explain)?;
     if !path(data_dir).exists() {
-        make(data_dir).map_err(|error| explain(data_dir, &error))?;
+        make(data_dir).map_err(explain)?;
     }
     read(data_dir)
 }
@@ -86,25 +85,6 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
         .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
-}
-
-/// Names the folder, its owner and us, and what to run.
-fn explain(data_dir: &Path, error: &io::Error) -> anyhow::Error {
-    let shown = data_dir.display();
-    let uid = rustix::process::getuid().as_raw();
-    // What isn't there belongs to whom the folder above it does.
-    let owner = data_dir
-        .ancestors()
-        .find_map(|folder| fs::metadata(folder).ok())
-        .map_or("unknown".to_owned(), |metadata| metadata.uid().to_string());
-    let make = if data_dir.exists() {
-        String::new()
-    } else {
-        format!("mkdir -p {shown} && ")
-    };
-    anyhow!(
-        "DATA_DIR {shown} is not writable: {error}; its owner is uid {owner}, we are uid {uid}: run `{make}chown -R {uid} {shown}`, or set DATA_DIR or ADMIN_KEY"
-    )
 }
 
 #[cfg(test)]

@@ -73,6 +73,9 @@ Examples:
   llm2api chat --model qwen3 --system \"Answer in Chinese.\" \"Summarise this:\" < notes.txt
   LLM2API_URL=http://10.0.0.5:50051 ADMIN_KEY=… llm2api chat --json hi")]
     Chat(ChatOptions),
+    /// Bring model files into DATA_DIR, and list them; the newest answers on this machine, without any upstream.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Tell whether the instance on this machine is alive: exit code 0 or 1.
     #[command(after_help = "\
 Asks /healthz at LISTEN; where nothing listens there, grpc.health.v1 at GRPC_LISTEN.
@@ -100,6 +103,17 @@ pub(crate) struct ChatOptions {
     /// The message; several words are joined.
     #[arg(value_name = "MESSAGE")]
     pub(crate) message: Vec<String>,
+}
+
+/// What `model` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// List the model files: id, size, path, and which one is served.
+    #[command(after_help = "\
+Examples:
+  llm2api model list
+  llm2api model list --json")]
+    List,
 }
 
 /// What `healthcheck` takes.

@@ -3,6 +3,7 @@
 mod chat;
 mod config;
 mod healthcheck;
+mod model;
 
 use std::{
     io::{self, Write},
@@ -35,6 +36,7 @@ pub(crate) fn run((command, global): (Command, GlobalOptions)) -> ExitCode {
         Command::Core => serve(Role::Core, configuration, &global),
         Command::Gateway => serve(Role::Gateway, configuration, &global),
         Command::Chat(options) => chat::run(&options, &configuration, global.json),
+        Command::Model(command) => model::run(&command, &configuration, global.json),
         Command::Healthcheck(options) => healthcheck::run(&options, &configuration, global.json),
         Command::Config(_) => config::run(&configuration, global.json),
     }

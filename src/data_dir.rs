@@ -1,0 +1,38 @@
+//! `DATA_DIR`: made where it is missing, explained where it can't be written.
+
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::Path,
+};
+
+use anyhow::anyhow;
+
+/// Makes `DATA_DIR`, or a folder in it, for its owner only.
+///
+/// # Errors
+///
+/// Where it can't be made.
+pub(crate) fn make(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Names the folder, its owner and us, and what to run; `or_set` are settings that help as well.
+pub(crate) fn not_writable(folder: &Path, error: &io::Error, or_set: &str) -> anyhow::Error {
+    let shown = folder.display();
+    let uid = rustix::process::getuid().as_raw();
+    // What isn't there belongs to whom the folder above it does.
+    let owner = folder
+        .ancestors()
+        .find_map(|folder| fs::metadata(folder).ok())
+        .map_or("unknown".to_owned(), |metadata| metadata.uid().to_string());
+    let make = if folder.exists() {
+        String::new()
+    } else {
+        format!("mkdir -p {shown} && ")
+    };
+    anyhow!(
+        "DATA_DIR {shown} is not writable: {error}; its owner is uid {owner}, we are uid {uid}: run `{make}chown -R {uid} {shown}`, or set {or_set}"
+    )
+}
