@@ -7,7 +7,10 @@ use clap::{
     error::{Error, ErrorKind},
 };
 
-use crate::config;
+use crate::{
+    commands::{FileName, Sha256, Source},
+    config,
+};
 
 /// The exit code for a wrong command line or configuration: EX_USAGE of BSD's sysexits.h.
 pub(crate) const EXIT_USAGE: u8 = 64;
@@ -114,6 +117,29 @@ Examples:
   llm2api model list
   llm2api model list --json")]
     List,
+    /// Copy or download a GGUF file into DATA_DIR/models.
+    ///
+    /// An interrupted download goes on when the same command is given again. The file appears under its name whole and checked, or not
+    /// at all; one of the same name is replaced. A running instance serves it after a restart.
+    #[command(after_help = "\
+Examples:
+  llm2api model add ~/Downloads/SmolLM2-360M-Instruct.Q8_0.gguf
+  llm2api model add https://example.org/models/tiny.gguf --sha256 9f86d0818… --name my-model")]
+    Add(ModelAddOptions),
+}
+
+/// What `model add` takes.
+#[derive(Debug, Args)]
+pub(crate) struct ModelAddOptions {
+    /// Where the file is: a path, or an http:// or https:// URL.
+    #[arg(value_name = "FILE-or-URL")]
+    pub(crate) source: Source,
+    /// The checksum that the file must have.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: Option<Sha256>,
+    /// What to call it, instead of what the file is called; the model's id is this in lower case.
+    #[arg(long)]
+    pub(crate) name: Option<FileName>,
 }
 
 /// What `healthcheck` takes.

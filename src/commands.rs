@@ -12,11 +12,16 @@ use std::{
 
 use anyhow::Context;
 
+pub(crate) use self::model::{FileName, Sha256, Source};
+
 use crate::{
     cli::{Command, EXIT_USAGE, GlobalOptions},
     config::{Configuration, LogFormat, Problem, Role, environment, markdown},
     run, telemetry,
 };
+
+/// The exit code of a process that SIGINT ended, as shells have it.
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// Runs a command to its end.
 pub(crate) fn run((command, global): (Command, GlobalOptions)) -> ExitCode {
@@ -54,6 +59,19 @@ fn usage(problems: &[Problem]) -> ExitCode {
 fn failure(error: &anyhow::Error) -> ExitCode {
     eprintln!("llm2api: {error:#}");
     ExitCode::FAILURE
+}
+
+/// Does a command's work until it is done or Ctrl-C is pressed; `None` is the latter.
+async fn unless_interrupted<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<Option<T>> {
+    tokio::select! {
+        result = work => result.map(Some),
+        // The work is dropped where it is.
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.context("can't listen for Ctrl-C").map(|()| None)
+        }
+    }
 }
 
 /// Runs a command's work, which needs no more than this thread.

@@ -27,7 +27,7 @@ use tonic::{
 };
 
 use self::output::Output;
-use super::{failure, on_a_runtime};
+use super::{EXIT_INTERRUPTED, failure, on_a_runtime, unless_interrupted};
 use crate::{
     admin_key,
     cli::{ChatOptions, EXIT_USAGE},
@@ -36,16 +36,6 @@ use crate::{
 
 /// For how long the instance may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The exit code of a process that SIGINT ended, as shells have it.
-const EXIT_INTERRUPTED: u8 = 130;
-
-/// How the answer ended.
-enum End {
-    Complete,
-    /// By Ctrl-C.
-    Interrupted,
-}
 
 /// Asks, and writes the answer to standard output as it comes.
 pub(super) fn run(options: &ChatOptions, configuration: &Configuration, json: bool) -> ExitCode {
@@ -57,20 +47,17 @@ pub(super) fn run(options: &ChatOptions, configuration: &Configuration, json: bo
         }
         Err(error) => return failure(&error),
     };
-    let asked = on_a_runtime(async {
-        tokio::select! {
-            result = chat(options, message, configuration, Output::of_process(json)) => {
-                result.map(|()| End::Complete)
-            }
-            // Dropping the call cancels it.
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted.context("can't listen for Ctrl-C").map(|()| End::Interrupted)
-            }
-        }
-    });
+    // Dropping the call cancels it.
+    let output = Output::of_process(json);
+    let asked = on_a_runtime(unless_interrupted(chat(
+        options,
+        message,
+        configuration,
+        output,
+    )));
     match asked {
-        Ok(End::Complete) => ExitCode::SUCCESS,
-        Ok(End::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
+        Ok(Some(())) => ExitCode::SUCCESS,
+        Ok(None) => ExitCode::from(EXIT_INTERRUPTED),
         // A reader that went away has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => failure(&error),

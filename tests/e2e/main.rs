@@ -42,6 +42,7 @@ mod leaving;
 mod local_model;
 mod malformed;
 mod many;
+mod model_files;
 mod models;
 mod prompts;
 mod readme;

@@ -1,4 +1,4 @@
-//! Sizes as people read them.
+//! Sizes and times as people read them.
 
 /// Units by which sizes are counted: powers of a thousand, as file managers and hubs have it.
 const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
@@ -21,6 +21,15 @@ pub(super) fn size(size_bytes: u64) -> String {
     format!("{number:.1} {unit}")
 }
 
+/// A time in at most two units.
+pub(super) fn seconds(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +45,18 @@ mod tests {
             (u64::MAX, "18446.7 PB"),
         ] {
             assert_eq!(size(size_bytes), shown);
+        }
+    }
+
+    #[test]
+    fn times_have_at_most_two_units() {
+        for (time, shown) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (61, "1 min 1 s"),
+            (7260, "2 h 1 min"),
+        ] {
+            assert_eq!(seconds(time), shown);
         }
     }
 }
