@@ -113,6 +113,14 @@ impl Configuration {
                 models = upstreams::model_names(file, &upstreams, &local, &mut problems);
             }
         }
+        if let (Some(cookies), Some(first)) = (
+            settings
+                .as_ref()
+                .and_then(|settings| settings.cookies.as_ref()),
+            upstreams.first_mut(),
+        ) {
+            first.added_cookies.clone_from(&cookies.0);
+        }
         match settings {
             Some(mut settings) if problems.is_empty() => {
                 if let Some(path) = config_option {
@@ -121,6 +129,10 @@ impl Configuration {
                 }
                 warnings.extend(apply_port(&mut settings, &reader));
                 warnings.extend(upstream_without_url(&settings, &reader));
+                if settings.cookies.is_some() && upstreams.is_empty() {
+                    let origin = reader.origin("COOKIES");
+                    warnings.push(format!("{origin} has no effect without an upstream"));
+                }
                 Ok(Self {
                     settings,
                     upstreams,

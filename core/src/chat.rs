@@ -5,9 +5,11 @@
 
 mod attempt;
 mod attempts;
+mod candidates;
 mod collect;
 mod committed;
 mod estimate;
+mod ledger;
 mod outcome;
 mod validate;
 
@@ -47,6 +49,8 @@ pub(crate) struct Chats {
     fallback_model: Option<String>,
     retry_attempts: NonZeroU32,
     request_timeout: Duration,
+    /// For how long a request waits for credentials, in all.
+    lease_wait: Duration,
     /// Bytes that an answer held back to its end may have.
     max_whole_bytes: usize,
     /// Cancelled when running answers have to end: one for each runtime, as every stream waits on it, and each wait takes its lock.
@@ -63,7 +67,7 @@ pub(crate) struct RequestContext {
 /// An answer on its way out.
 pub(crate) enum AnswerStream {
     /// Events as they arrive.
-    Streamed(Committed),
+    Streamed(Box<Committed>),
     /// All of it at once.
     Whole(Option<ChatResponse>),
 }
@@ -92,6 +96,7 @@ impl Chats {
             fallback_model: config.fallback_model.clone(),
             retry_attempts: config.retry_attempts,
             request_timeout: config.clocks.request,
+            lease_wait: config.pool.lease_wait,
             max_whole_bytes: config.max_body_bytes,
             endings: (0..config.runtime_count.max(1))
                 .map(|_| ending.child_token())
@@ -126,7 +131,7 @@ impl Chats {
             }
         };
         tokio::select! {
-            answer = Box::pin(self.answer_or_fall_back(&request, &context)) => answer,
+            answer = Box::pin(self.answer_or_fall_back(&request, context)) => answer,
             () = time_is_up => Err(outcome::request_timeout(self.request_timeout)),
             () = self.ending().cancelled() => Err(outcome::shutting_down()),
         }
@@ -136,7 +141,7 @@ impl Chats {
     async fn answer_or_fall_back(
         &self,
         request: &ChatRequest,
-        context: &RequestContext,
+        context: RequestContext,
     ) -> Result<AnswerStream, ContractError> {
         let mut attempts = Attempts::new(self, request, context);
         let error = match attempts.answer_as(&request.model, None).await {
@@ -149,11 +154,15 @@ impl Chats {
             .filter(|&fallback| fallback != request.model);
         match fallback {
             Some(fallback) if outcome::another_may_answer(&error) && any_model_will_do(request) => {
-                tracing::warn!(request_id = context.request_id, model = request.model, fallback, %error, "falling back");
-                attempts.answer_as(fallback, Some(&request.model)).await.map_err(|fallback_error| {
-                    tracing::warn!(request_id = context.request_id, %fallback_error, "the fallback failed too");
-                    error
-                })
+                let request_id = attempts.context().request_id.clone();
+                tracing::warn!(request_id, model = request.model, fallback, %error, "falling back");
+                attempts
+                    .answer_as(fallback, Some(&request.model))
+                    .await
+                    .map_err(|fallback_error| {
+                        tracing::warn!(request_id, %fallback_error, "the fallback failed too");
+                        error
+                    })
             }
             _ => Err(error),
         }

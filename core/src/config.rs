@@ -23,6 +23,8 @@ pub struct Config {
     pub clocks: Clocks,
     /// For how long a credential is left alone where a rate limit names no time.
     pub cooldown: Duration,
+    /// How credentials are used.
+    pub pool: PoolConfig,
     /// Bytes that one event of an upstream may have; also bounds what a gRPC caller may send.
     pub max_body_bytes: usize,
     /// Proxies on the way to upstreams.
@@ -31,6 +33,19 @@ pub struct Config {
     pub runtime_count: usize,
     /// Who is let in.
     pub access: AccessConfig,
+}
+
+/// How the credentials of all upstreams are used.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolConfig {
+    /// Requests that one credential may have under way at once.
+    pub concurrency: Option<NonZeroU32>,
+    /// Requests that one credential may have in a minute.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// For how long a request waits for a credential where all are busy.
+    pub lease_wait: Duration,
+    /// How often an invalid credential is checked.
+    pub check_interval: Duration,
 }
 
 /// One upstream.
@@ -47,6 +62,8 @@ pub struct UpstreamConfig {
     pub api_key: Option<SecretString>,
     /// The cookies that let us in: each a session cookie's value, or a whole `Cookie` header.
     pub cookies: Vec<SecretString>,
+    /// More of them, which somebody added: they are not tied to the configuration.
+    pub added_cookies: Vec<SecretString>,
     /// The models it has. `None`: those that it lists.
     pub models: Option<Vec<String>>,
     /// Other names for its models.
@@ -57,6 +74,8 @@ pub struct UpstreamConfig {
     pub weight: u32,
     /// What a rate limit without a time does.
     pub cooldown: Option<Cooldown>,
+    /// Whether it is left alone for a while where it keeps failing.
+    pub has_breaker: bool,
     /// The proxy to reach it by, instead of the general ones.
     pub proxy: Option<Url>,
     /// Overrides [`Clocks::first_token`].
@@ -210,6 +229,12 @@ impl Config {
                 request: 100 * second,
             },
             cooldown: 60 * second,
+            pool: PoolConfig {
+                concurrency: None,
+                requests_per_minute: None,
+                lease_wait: 2 * second,
+                check_interval: 1800 * second,
+            },
             max_body_bytes: 1024,
             proxies: EgressProxies::default(),
             runtime_count: 1,
@@ -232,11 +257,13 @@ impl UpstreamConfig {
             url: "http://127.0.0.1:9".parse().expect("valid"),
             api_key: None,
             cookies: Vec::new(),
+            added_cookies: Vec::new(),
             models: models.map(|ids| ids.iter().map(|&id| id.to_owned()).collect()),
             aliases: BTreeMap::new(),
             priority: 0,
             weight: 1,
             cooldown: None,
+            has_breaker: true,
             proxy: None,
             first_token_timeout: None,
             idle_timeout: None,

@@ -190,8 +190,8 @@ impl Core {
         })
     }
 
-    /// Keeps model lists and health fresh, and does what adapters leave to the background, until the core is told to end and that
-    /// is done. One task a process runs this.
+    /// Keeps model lists and health fresh, checks refused credentials, and does what adapters leave to the background, until the core
+    /// is told to end and that is done. One task a process runs this.
     pub async fn run(&self) {
         let adapters = self
             .registry
@@ -204,9 +204,16 @@ impl Core {
             .entries()
             .iter()
             .map(|entry| self.keep_fresh(entry));
+        let checks = self
+            .registry
+            .entries()
+            .iter()
+            .map(|entry| entry.keep_checked());
         let work = async {
             self.report_health().await;
-            futures_util::future::join_all(lists).await;
+            let lists = futures_util::future::join_all(lists);
+            let checks = futures_util::future::join_all(checks);
+            futures_util::future::join(lists, checks).await;
             std::future::pending::<()>().await;
         };
         let draining = async {

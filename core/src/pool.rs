@@ -1,250 +1,282 @@
-//! The credentials of one upstream, and which of them may be used now.
+//! The credentials of one upstream: which of them an attempt gets, and what becomes of it.
 //!
-//! A [`Lease`] is a credential taken for one attempt; it is given back when it is dropped, and told before that how the attempt ended.
+//! Two state machines without clocks of their own decide, the [`Roster`] over the credentials and the [`Breaker`] over the upstream; a
+//! [`Pool`] holds both under one lock, tells them the time, and wakes those who wait. A [`Lease`] is a credential taken for one
+//! attempt; it is given back when it is dropped, however the attempt ended.
+
+mod address_limit;
+mod breaker;
+mod checking;
+mod failure_window;
+mod lease;
+mod member;
+mod outcome;
+mod pace;
+mod ring;
+mod roster;
+mod standing;
+mod timers;
+mod waiting;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
-use crate::{
-    config::Cooldown,
-    upstream::{Credential, Failure, FailureKind},
+use crate::{config::Cooldown, upstream::Credential};
+
+use self::{
+    breaker::{Admission, Breaker},
+    roster::{Roster, Taken},
+    standing::State,
+    waiting::Waiter,
 };
-
-/// The longest that a rate limit cools a credential, whatever the upstream says.
-const MAX_RATE_LIMIT: Duration = Duration::from_secs(60 * 60);
-/// For how long a spent quota cools a credential at first; each further time for twice as long.
-const FIRST_QUOTA_COOLDOWN: Duration = Duration::from_secs(60 * 60);
-/// The longest that a spent quota cools a credential.
-const MAX_QUOTA_COOLDOWN: Duration = Duration::from_secs(24 * 60 * 60);
-/// After how long a refused credential gets a trial chat at first; each further time after twice as long.
-const FIRST_TRIAL: Duration = Duration::from_secs(30);
-/// The longest until a refused credential's next trial chat.
-const MAX_TRIAL: Duration = Duration::from_secs(30 * 60);
+pub(crate) use self::{
+    checking::DueCheck,
+    lease::Lease,
+    member::{CredentialId, CredentialSource, Member},
+    outcome::Outcome,
+    roster::{Rules, Wish},
+    standing::{CheckInterval, Verdict},
+    waiting::first_free,
+};
 
 /// The credentials of one upstream.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    credential: Credential,
-    cooldown: Cooldown,
-    state: Mutex<State>,
+    upstream: String,
+    rules: Rules,
+    shared: Mutex<Shared>,
+    /// Whether the upstream has failed of late, so that its breaker wants to hear of a success at once.
+    is_shaky: AtomicBool,
+    /// Told when a check has become due.
+    suspicion: Notify,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum State {
-    Usable {
-        /// How often in a row the quota was found spent.
-        quota_streak: u32,
-    },
-    Cooling {
-        until: Instant,
-        quota_streak: u32,
-    },
-    Invalid {
-        trial_at: Instant,
-        trial_delay: Duration,
-    },
+/// What the lock guards: whole after every statement.
+#[derive(Debug)]
+struct Shared {
+    /// At each slot's number.
+    members: Vec<Arc<Member>>,
+    roster: Roster,
+    /// `None`: never opens.
+    breaker: Option<Breaker>,
+    /// Those who wait for a lease, the first come first. While one waits, nothing can be leased.
+    waiters: VecDeque<Waiter>,
 }
 
 /// Why no credential can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoLease {
+    /// All that are usable are at a limit of ours. Whether or not a lease comes back, one is ready then.
+    Busy(Option<Instant>),
     /// All that are valid are cooling; the first comes back then.
     Cooling(Instant),
     /// The upstream accepts none.
-    Invalid,
+    NoneValid,
+    /// The upstream keeps failing; it is tried again then.
+    Broken(Option<Instant>),
+    /// Only those are left that are not wished for.
+    Unwished,
 }
 
-/// A credential, taken for one attempt.
+impl NoLease {
+    /// When it may be otherwise though no lease comes back.
+    pub(crate) fn until(self) -> Option<Instant> {
+        match self {
+            Self::Busy(until) | Self::Broken(until) => until,
+            Self::Cooling(until) => Some(until),
+            Self::NoneValid | Self::Unwished => None,
+        }
+    }
+}
+
+/// What was leased, with how the breaker let it pass.
 #[derive(Debug)]
-pub(crate) struct Lease {
-    pool: Arc<Pool>,
+struct Leased {
+    taken: Taken,
+    admission: Admission,
 }
 
 impl Pool {
-    pub(crate) fn new(credential: Credential, cooldown: Cooldown) -> Self {
+    /// The pool of an upstream; `breaks`: it has a circuit breaker.
+    pub(crate) fn new(upstream: &str, members: Vec<Member>, rules: Rules, breaks: bool) -> Self {
         Self {
-            credential,
-            cooldown,
-            state: Mutex::new(State::Usable { quota_streak: 0 }),
+            upstream: upstream.to_owned(),
+            rules,
+            shared: Mutex::new(Shared {
+                roster: Roster::new(members.len(), rules),
+                members: members.into_iter().map(Arc::new).collect(),
+                breaker: breaks.then(|| Breaker::new(Instant::now())),
+                waiters: VecDeque::new(),
+            }),
+            is_shaky: AtomicBool::new(false),
+            suspicion: Notify::new(),
         }
-    }
-
-    /// The credential with which models are listed.
-    pub(crate) fn credential(&self) -> &Credential {
-        &self.credential
     }
 
     /// Whether a rate limit leaves the credentials as they are and is passed on.
     pub(crate) fn passes_limits_on(&self) -> bool {
-        self.cooldown == Cooldown::Off
+        self.rules.cooldown == Cooldown::Off
+    }
+
+    /// Whether any of the credentials is a cookie.
+    pub(crate) fn has_cookies(&self) -> bool {
+        let shared = self.shared();
+        let mut credentials = shared.members.iter().map(|member| &member.credential);
+        credentials.any(|credential| matches!(credential, Credential::Cookie(_)))
     }
 
     /// Takes a credential for an attempt.
-    pub(crate) fn lease(self: &Arc<Self>) -> Result<Lease, NoLease> {
+    ///
+    /// # Errors
+    ///
+    /// Why none can be had.
+    pub(crate) fn lease(self: &Arc<Self>, wish: Wish<'_>) -> Result<Lease, NoLease> {
         let now = Instant::now();
-        let mut state = self.state();
-        match *state {
-            State::Usable { .. } => {}
-            State::Cooling { until, .. } if now < until => return Err(NoLease::Cooling(until)),
-            State::Cooling { quota_streak, .. } => *state = State::Usable { quota_streak },
-            State::Invalid { trial_at, .. } if now < trial_at => return Err(NoLease::Invalid),
-            // A trial chat: the next one waits for twice as long, unless this one shows that the credential is back.
-            State::Invalid { trial_delay, .. } => {
-                let trial_delay = (trial_delay * 2).min(MAX_TRIAL);
-                *state = State::Invalid {
-                    trial_at: now + trial_delay,
-                    trial_delay,
-                };
-            }
+        let mut shared = self.shared();
+        // What has become free meanwhile is theirs who wait.
+        while !shared.waiters.is_empty()
+            && let Ok(grant) = shared.next_grant(now)
+        {
+            drop(shared);
+            grant.hand_over(self);
+            shared = self.shared();
         }
-        Ok(Lease {
-            pool: Arc::clone(self),
-        })
+        let leased = shared.take(wish, now)?;
+        let member = Arc::clone(&shared.members[leased.taken.slot]);
+        drop(shared);
+        Ok(Lease::new(Arc::clone(self), member, leased))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // The state is whole after every statement: a panic elsewhere leaves nothing half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The credentials with which models may be listed, those first that are the next to be leased; at most so many.
+    pub(crate) fn in_turn(&self, count: usize) -> Vec<Arc<Member>> {
+        let shared = self.shared();
+        let slots = shared.roster.in_turn().take(count);
+        slots
+            .map(|slot| Arc::clone(&shared.members[slot]))
+            .collect()
+    }
+
+    fn give_back(self: &Arc<Self>, leased: &Leased, outcome: &Outcome) {
+        let now = Instant::now();
+        let mut shared = self.shared();
+        let Leased { taken, admission } = leased;
+        let before = shared.roster.state(taken.slot);
+        shared.roster.give_back(taken, outcome, now);
+        let after = shared.roster.state(taken.slot);
+        let (was_open, is_open) = self.note_in_breaker(&mut shared, *admission, outcome, now);
+        let has_waiters = !shared.waiters.is_empty();
+        let member = (before != after).then(|| Arc::clone(&shared.members[taken.slot]));
+        drop(shared);
+
+        if let Some(member) = member {
+            self.tell_change(&member, before, after);
+        }
+        self.tell_breaker(was_open, is_open);
+        if has_waiters {
+            self.serve_waiters();
+        }
+    }
+
+    /// Takes note that an attempt which still runs has been let in.
+    fn note_accepted(self: &Arc<Self>, leased: &Leased) {
+        let now = Instant::now();
+        let mut shared = self.shared();
+        let slot = leased.taken.slot;
+        let before = shared.roster.state(slot);
+        shared.roster.note_accepted(&leased.taken, now);
+        let after = shared.roster.state(slot);
+        let accepted = &Outcome::Succeeded;
+        let (was_open, is_open) =
+            self.note_in_breaker(&mut shared, leased.admission, accepted, now);
+        let member = Arc::clone(&shared.members[slot]);
+        drop(shared);
+        self.tell_change(&member, before, after);
+        self.tell_breaker(was_open, is_open);
+        self.serve_waiters();
+    }
+
+    /// Tells the breaker how an attempt ended. Whether it was open, and is.
+    fn note_in_breaker(
+        &self,
+        shared: &mut Shared,
+        admission: Admission,
+        outcome: &Outcome,
+        now: Instant,
+    ) -> (bool, bool) {
+        let Some(breaker) = &mut shared.breaker else {
+            return (false, false);
+        };
+        let (was_open, was_shaky) = (breaker.is_open(), breaker.is_shaky());
+        breaker.note(admission, outcome, now);
+        if was_shaky != breaker.is_shaky() {
+            self.is_shaky.store(!was_shaky, Ordering::Relaxed);
+        }
+        (was_open, breaker.is_open())
+    }
+
+    /// Logs what has become of a credential, and wakes who checks it.
+    fn tell_change(&self, member: &Member, before: State, after: State) {
+        let (upstream, credential, source) = (&self.upstream, member.id, member.source.as_str());
+        match (before, after) {
+            (State::Invalid(_), State::Invalid(_)) => {}
+            (_, State::Invalid(invalid)) => {
+                self.suspicion.notify_one();
+                let reason = invalid.reason.as_str();
+                tracing::warn!(upstream, %credential, source, reason, "credential refused");
+            }
+            (State::Usable { .. }, State::Cooling { until, reason, .. }) => {
+                let seconds = until
+                    .saturating_duration_since(Instant::now())
+                    .as_secs_f64()
+                    .ceil();
+                let reason = reason.as_str();
+                tracing::warn!(upstream, %credential, source, reason, seconds, "credential cools down");
+            }
+            (State::Invalid(_), State::Usable { .. }) => {
+                tracing::info!(upstream, %credential, source, "credential accepted again");
+            }
+            (State::Usable { .. } | State::Cooling { .. } | State::Invalid(_), _) => {}
+        }
+    }
+
+    fn tell_breaker(&self, was_open: bool, is_open: bool) {
+        let upstream = &self.upstream;
+        match (was_open, is_open) {
+            (false, true) => tracing::warn!(
+                upstream,
+                "upstream keeps failing; it is left alone for a while"
+            ),
+            (true, false) => tracing::info!(upstream, "upstream answers again"),
+            (false, false) | (true, true) => {}
+        }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        // A panic elsewhere leaves nothing half done.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Lease {
-    /// What lets us in.
-    pub(crate) fn credential(&self) -> &Credential {
-        &self.pool.credential
-    }
-
-    /// Takes note that the upstream answered.
-    pub(crate) fn succeeded(&self) {
-        *self.pool.state() = State::Usable { quota_streak: 0 };
-    }
-
-    /// Takes note of how the attempt failed.
-    pub(crate) fn failed(&self, failure: &Failure) {
-        let now = Instant::now();
-        let mut state = self.pool.state();
-        match failure.kind {
-            FailureKind::RateLimited | FailureKind::QuotaSpent if self.pool.passes_limits_on() => {}
-            FailureKind::RateLimited => {
-                let Cooldown::For(default) = self.pool.cooldown else {
-                    return;
-                };
-                let cooldown = failure.retry_after.unwrap_or(default).min(MAX_RATE_LIMIT);
-                *state = State::Cooling {
-                    until: now + cooldown,
-                    quota_streak: 0,
-                };
-            }
-            FailureKind::QuotaSpent => {
-                let quota_streak = match *state {
-                    State::Usable { quota_streak } | State::Cooling { quota_streak, .. } => {
-                        quota_streak
-                    }
-                    State::Invalid { .. } => 0,
-                };
-                let cooldown = FIRST_QUOTA_COOLDOWN
-                    .saturating_mul(2_u32.saturating_pow(quota_streak))
-                    .min(MAX_QUOTA_COOLDOWN);
-                *state = State::Cooling {
-                    until: now + cooldown,
-                    quota_streak: quota_streak + 1,
-                };
-            }
-            FailureKind::Unauthorized => {
-                if !matches!(*state, State::Invalid { .. }) {
-                    *state = State::Invalid {
-                        trial_at: now + FIRST_TRIAL,
-                        trial_delay: FIRST_TRIAL,
-                    };
-                }
-            }
-            FailureKind::Unavailable
-            | FailureKind::Clock(_)
-            | FailureKind::Misconfigured
-            | FailureKind::ModelGone
-            | FailureKind::Busy
-            | FailureKind::Unusable
-            | FailureKind::Rejected => {}
+impl Shared {
+    fn take(&mut self, wish: Wish<'_>, now: Instant) -> Result<Leased, NoLease> {
+        let admission = match &self.breaker {
+            None => Admission::Pass,
+            Some(breaker) => breaker.admits(now).map_err(NoLease::Broken)?,
+        };
+        let taken = self.roster.take(wish, now)?;
+        if let (Admission::Probe, Some(breaker)) = (admission, &mut self.breaker) {
+            breaker.begin_probe();
         }
+        Ok(Leased { taken, admission })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pool() -> Arc<Pool> {
-        Arc::new(Pool::new(
-            Credential::Anonymous,
-            Cooldown::For(Duration::from_secs(60)),
-        ))
-    }
-
-    fn fail(pool: &Arc<Pool>, kind: FailureKind, retry_after: Option<u64>) {
-        let failure = Failure {
-            retry_after: retry_after.map(Duration::from_secs),
-            ..Failure::new(kind, "no")
-        };
-        pool.lease().expect("usable").failed(&failure);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_rate_limit_cools_for_as_long_as_the_upstream_says() {
-        let pool = pool();
-        let start = Instant::now();
-        for (told, cools) in [(Some(7), 7), (None, 60), (Some(99_999), 3600)] {
-            fail(&pool, FailureKind::RateLimited, told);
-            let until = Instant::now() + Duration::from_secs(cools);
-            assert_eq!(
-                pool.lease().err(),
-                Some(NoLease::Cooling(until)),
-                "{:?}",
-                start.elapsed()
-            );
-            tokio::time::advance(Duration::from_secs(cools)).await;
-            assert!(pool.lease().is_ok());
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_spent_quota_cools_for_an_hour_and_doubles_to_a_day() {
-        let pool = pool();
-        for hours in [1, 2, 4, 8, 16, 24, 24] {
-            fail(&pool, FailureKind::QuotaSpent, None);
-            let until = Instant::now() + Duration::from_secs(hours * 3600);
-            assert_eq!(pool.lease().err(), Some(NoLease::Cooling(until)));
-            tokio::time::advance(Duration::from_secs(hours * 3600)).await;
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refused_credential_comes_back_by_a_trial_chat() {
-        let pool = pool();
-        for delay in [30, 60, 120] {
-            fail(&pool, FailureKind::Unauthorized, None);
-            assert_eq!(pool.lease().err(), Some(NoLease::Invalid));
-            tokio::time::advance(Duration::from_secs(delay - 1)).await;
-            assert_eq!(pool.lease().err(), Some(NoLease::Invalid));
-            tokio::time::advance(Duration::from_secs(1)).await;
-        }
-        pool.lease().expect("a trial").succeeded();
-        assert!(pool.lease().is_ok());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_not_the_credentials_fault_leaves_it_usable() {
-        let pool = pool();
-        for kind in [
-            FailureKind::Unavailable,
-            FailureKind::Misconfigured,
-            FailureKind::Rejected,
-        ] {
-            fail(&pool, kind, None);
-            assert!(pool.lease().is_ok());
-        }
-    }
-}
+mod tests;

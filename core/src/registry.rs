@@ -1,26 +1,33 @@
 //! The upstreams as the core holds them: each one's adapter, its pool and its list of models.
 
 use std::{
+    collections::HashSet,
+    num::NonZeroU32,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 
 use crate::{
-    config::{Config, Cooldown, UpstreamConfig},
+    config::{Config, Cooldown, UpstreamConfig, UpstreamKind},
     core::CoreError,
     model_list::ModelList,
-    pool::Pool,
-    upstream::{self, Credential, Upstream},
+    pool::{CheckInterval, CredentialSource, DueCheck, Member, Pool, Rules, Verdict},
+    upstream::{self, Credential, Failure, FailureKind, ListedModel, Upstream},
 };
 
 /// For how long those who ask first wait for lists that nobody has seen yet: a server that is there answers within it, and one that
 /// is not must not hold up the models of the others.
 const FIRST_LISTS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Credentials with which one list of models is asked for, where one after the other is refused.
+const MAX_LISTINGS: usize = 3;
+/// Checks of one upstream's credentials that are made at once: a hundred dead ones must not be a flood.
+const CHECKS_AT_ONCE: usize = 4;
 
 /// All upstreams, in the operator's order.
 #[derive(Debug)]
@@ -39,6 +46,9 @@ pub(crate) struct Entry {
     /// Between two bytes after it.
     pub(crate) idle_timeout: Duration,
     usage_reporting: AtomicU8,
+    /// Whether the upstream ever listed its models to a credential, so that its refusal to list them to another says something.
+    lists_models_to_some: AtomicBool,
+    check_interval: Duration,
 }
 
 /// Whether an upstream says what an answer cost.
@@ -110,21 +120,32 @@ impl Entry {
         config: &Config,
         adapter: Box<dyn Upstream>,
     ) -> Self {
-        let credential = match (&upstream.api_key, upstream.cookies.first()) {
-            (Some(key), _) => Credential::ApiKey(key.clone()),
-            (None, Some(cookie)) => Credential::of_cookie(upstream.kind, cookie),
-            (None, None) => Credential::Anonymous,
+        let rules = Rules {
+            cooldown: upstream.cooldown.unwrap_or(Cooldown::For(config.cooldown)),
+            concurrency: config
+                .pool
+                .concurrency
+                .or_else(|| usual_concurrency(upstream.kind)),
+            requests_per_minute: config.pool.requests_per_minute,
+            counts_by_address: upstream.kind == UpstreamKind::ChatUi,
         };
-        let cooldown = upstream.cooldown.unwrap_or(Cooldown::For(config.cooldown));
+        let pool = Pool::new(
+            &upstream.name,
+            members(upstream),
+            rules,
+            upstream.has_breaker,
+        );
         Self {
             adapter,
-            pool: Arc::new(Pool::new(credential, cooldown)),
+            pool: Arc::new(pool),
             model_list: ModelList::new(upstream.models.as_deref()),
             first_token_timeout: upstream
                 .first_token_timeout
                 .unwrap_or(config.clocks.first_token),
             idle_timeout: upstream.idle_timeout.unwrap_or(config.clocks.idle),
             usage_reporting: AtomicU8::new(UsageReporting::Unknown as u8),
+            lists_models_to_some: AtomicBool::new(false),
+            check_interval: config.pool.check_interval,
             config: upstream.clone(),
         }
     }
@@ -152,9 +173,105 @@ impl Entry {
     /// Asks the upstream for its models, unless the list is younger than `max_age` or the operator gave it.
     pub(crate) async fn refresh_models(&self, max_age: Duration) {
         self.model_list
-            .refresh(max_age, || self.adapter.list_models(self.pool.credential()))
+            .refresh(max_age, || self.list_models())
             .await;
     }
+
+    /// Asks for the models with one credential after another, until one is let in.
+    async fn list_models(&self) -> Result<Vec<ListedModel>, Failure> {
+        let mut refused = None;
+        for member in self.pool.in_turn(MAX_LISTINGS) {
+            match self.list_models_with(&member).await {
+                Err(failure) if failure.kind == FailureKind::Unauthorized => {
+                    refused = Some(failure)
+                }
+                listed => return listed,
+            }
+        }
+        Err(refused.unwrap_or_else(|| Failure::new(FailureKind::Unauthorized, "no credential")))
+    }
+
+    async fn list_models_with(&self, member: &Member) -> Result<Vec<ListedModel>, Failure> {
+        let listed = self.adapter.list_models(&member.credential).await;
+        if listed.is_ok() && !matches!(member.credential, Credential::Anonymous) {
+            self.lists_models_to_some.store(true, Ordering::Relaxed);
+        }
+        listed
+    }
+
+    /// Checks refused credentials when their time has come, some at once, for ever.
+    pub(crate) async fn keep_checked(&self) {
+        let mut running = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                check = self.pool.next_check(), if running.len() < CHECKS_AT_ONCE => {
+                    running.push(self.check(check));
+                }
+                Some(()) = running.next(), if !running.is_empty() => {}
+            }
+        }
+    }
+
+    async fn check(&self, check: DueCheck) {
+        let verdict = self.ask_about(&check.member).await;
+        let interval = CheckInterval {
+            interval: self.check_interval,
+            spread: 0.9 + fastrand::f64() / 5.0,
+        };
+        self.pool.checked(&check, verdict, interval);
+    }
+
+    /// What the list of models, asked for with a credential, shows of it.
+    async fn ask_about(&self, member: &Member) -> Verdict {
+        match self.list_models_with(member).await {
+            // What is refused to everybody says nothing of this credential.
+            Err(failure) if failure.kind == FailureKind::Unauthorized => {
+                match self.lists_models_to_some.load(Ordering::Relaxed) {
+                    true => Verdict::Refused,
+                    false => Verdict::ProvesNothing,
+                }
+            }
+            Err(_) => Verdict::OutOfReach,
+            // And what is given to everybody says nothing either.
+            Ok(_) => match self.adapter.list_models(&Credential::Anonymous).await {
+                Err(failure) if failure.kind == FailureKind::Unauthorized => Verdict::Accepted,
+                Ok(_) | Err(_) => Verdict::ProvesNothing,
+            },
+        }
+    }
+}
+
+/// Requests that a credential may have under way at once where the operator gives no limit.
+fn usual_concurrency(kind: UpstreamKind) -> Option<NonZeroU32> {
+    match kind {
+        // A local model has a queue of its own.
+        UpstreamKind::OpenAi | UpstreamKind::Local => None,
+        // As a person with two tabs would.
+        UpstreamKind::ChatUi => NonZeroU32::new(2),
+    }
+}
+
+/// The credentials of an upstream; one that has none is asked without.
+fn members(upstream: &UpstreamConfig) -> Vec<Member> {
+    let cookie = |cookie| Credential::of_cookie(upstream.kind, cookie);
+    let keys = upstream
+        .api_key
+        .iter()
+        .map(|key| Credential::ApiKey(key.clone()));
+    let configured = keys.chain(upstream.cookies.iter().map(cookie));
+    let added = upstream.added_cookies.iter().map(cookie);
+    let given = configured
+        .map(|credential| (credential, CredentialSource::Config))
+        .chain(added.map(|credential| (credential, CredentialSource::User)));
+    let mut seen = HashSet::new();
+    let mut members: Vec<Member> = given
+        .filter(|(credential, _)| seen.insert(credential.secret().map(str::to_owned)))
+        .map(|(credential, source)| Member::new(credential, source))
+        .collect();
+    if members.is_empty() {
+        members.push(Member::new(Credential::Anonymous, CredentialSource::Config));
+    }
+    members
 }
 
 impl std::fmt::Debug for Entry {

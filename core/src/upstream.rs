@@ -81,7 +81,7 @@ impl Credential {
     }
 
     /// What must be seen nowhere. `None`: nothing.
-    fn secret(&self) -> Option<&str> {
+    pub(crate) fn secret(&self) -> Option<&str> {
         match self {
             Self::Anonymous => None,
             Self::ApiKey(secret) | Self::Cookie(secret) => Some(secret.expose_secret()),

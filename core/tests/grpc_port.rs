@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use llm2api_core::{
     Core, Stopping,
-    config::{AccessConfig, ClientAccess, Clocks, Config, EgressProxies},
+    config::{AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig},
 };
 use llm2api_proto::{
     ContractError,
@@ -41,6 +41,12 @@ async fn serve(clients: ClientAccess) -> Served {
             request: second,
         },
         cooldown: second,
+        pool: PoolConfig {
+            concurrency: None,
+            requests_per_minute: None,
+            lease_wait: second,
+            check_interval: second,
+        },
         max_body_bytes: 1 << 20,
         proxies: EgressProxies::default(),
         runtime_count: 1,

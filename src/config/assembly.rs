@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, thread};
 
 use http::Uri;
 use llm2api_core::config::{
-    AccessConfig, ClientAccess, Clocks, Config as CoreConfig, EgressProxies,
+    AccessConfig, ClientAccess, Clocks, Config as CoreConfig, EgressProxies, PoolConfig,
 };
 use llm2api_gateway::config::Config as GatewayConfig;
 use secrecy::SecretString;
@@ -146,6 +146,12 @@ impl Configuration {
                 request: settings.request_timeout.0,
             },
             cooldown: settings.cooldown,
+            pool: PoolConfig {
+                concurrency: settings.cookie_concurrency,
+                requests_per_minute: settings.cookie_rpm,
+                lease_wait: settings.lease_wait,
+                check_interval: settings.cookie_check_interval.0,
+            },
             max_body_bytes: settings.max_body.0,
             proxies: EgressProxies {
                 upstream: settings.upstream_proxy.clone().map(|proxy| proxy.0),

@@ -15,7 +15,8 @@ use super::{
     value::{
         Aliases, ApiPath, ByteSize, ClientKeys, CookieName, Cookies, CoreUrl, CoreUrls, EntryKind,
         GrpcListen, Headers, HttpUrl, KindChoice, LogFilter, LogFormat, ModelIds, ModelName,
-        NoProxy, Origins, PeerNetworks, PositiveDuration, ProxyUrl, RuntimeKind, UpstreamName,
+        NoProxy, Origins, PeerNetworks, PositiveDuration, ProxyUrl, RuntimeKind, Switch,
+        UpstreamName,
     },
 };
 
@@ -46,6 +47,8 @@ declare_settings! {
         upstream_name: UpstreamName = "UPSTREAM_NAME", "default";
         /// The key that lets us in there.
         upstream_api_key: Option<SecretString> = "UPSTREAM_API_KEY", "–";
+        /// Credentials to add to the first upstream.
+        cookies: Option<Cookies> = "COOKIES", "–";
         /// Other names for models.
         model_aliases: Aliases = "MODEL_ALIASES", "–";
         /// The model that answers instead when the asked one can't.
@@ -74,6 +77,14 @@ declare_settings! {
         request_timeout: PositiveDuration = "REQUEST_TIMEOUT", "590s";
         /// For how long a credential is left alone after a rate limit that names no time.
         cooldown: Duration = "COOLDOWN", "60s";
+        /// How often a credential that was refused is checked.
+        cookie_check_interval: PositiveDuration = "COOKIE_CHECK_INTERVAL", "30m";
+        /// Requests that one credential may have under way at once.
+        cookie_concurrency: Option<NonZeroU32> = "COOKIE_CONCURRENCY", "`chat-ui` 2, others unlimited";
+        /// Requests that one credential may have in a minute.
+        cookie_rpm: Option<NonZeroU32> = "COOKIE_RPM", "unlimited";
+        /// For how long a request waits for a credential, where all are busy.
+        lease_wait: Duration = "LEASE_WAIT", "2s";
         /// The largest body that a request may have.
         max_body: ByteSize = "MAX_BODY", "32MiB";
         /// Silence on a stream after which a comment is sent.
@@ -114,7 +125,7 @@ declare_settings! {
         url: Option<HttpUrl> = "URL", "–";
         /// The key that lets us in.
         api_key: Option<SecretString> = "API_KEY", "–";
-        /// Sessions that let us in, in place of a key: each a `Cookie` header, `name=value; …`; of a `chat-ui` also the session cookie's value alone. The first is used.
+        /// Sessions that let us in, in place of a key: each a `Cookie` header, `name=value; …`; of a `chat-ui` also the session cookie's value alone.
         cookies: Option<Cookies> = "COOKIES", "–";
         /// The models that it has.
         models: Option<ModelIds> = "MODELS", "those that it lists";
@@ -126,6 +137,8 @@ declare_settings! {
         weight: u32 = "WEIGHT", "1";
         /// What a rate limit that names no time does. `off`: nothing cools, the last answer is passed on unchanged.
         cooldown: Option<Cooldown> = "COOLDOWN", "the setting `COOLDOWN`";
+        /// `off`: it is asked however often it fails in a row.
+        breaker: Switch = "BREAKER", "on";
         /// The proxy to reach it by, instead of the general ones.
         proxy: Option<ProxyUrl> = "PROXY", "–";
         /// Overrides the setting of the same name.
@@ -157,12 +170,7 @@ pub(crate) const LATER_SETTINGS: &[&str] = &[
     "AUTH_INTROSPECTION_KEY",
     "AUTH_CHECK_INTERVAL",
     "AUTH_GRACE",
-    "COOKIES",
-    "COOKIE_CHECK_INTERVAL",
-    "COOKIE_CONCURRENCY",
-    "COOKIE_RPM",
     "DATABASE_URL",
-    "LEASE_WAIT",
     "METRICS_KEY",
     "SEARCH_BLOCK",
     "SEARCH_FETCH",

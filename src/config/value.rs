@@ -12,7 +12,7 @@ mod url;
 
 pub(crate) use self::{
     address::{GrpcListen, PeerNetworks, reachable},
-    choice::{EntryKind, KindChoice, LogFilter, LogFormat, Origins, RuntimeKind},
+    choice::{EntryKind, KindChoice, LogFilter, LogFormat, Origins, RuntimeKind, Switch},
     cookie::{CookieName, Cookies},
     header::Headers,
     key::ClientKeys,

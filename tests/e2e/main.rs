@@ -44,6 +44,7 @@ mod malformed;
 mod many;
 mod model_files;
 mod models;
+mod pool;
 mod prompts;
 mod readme;
 mod real_model;

@@ -246,6 +246,8 @@ async fn a_fallback_is_not_for_what_it_cannot_replace(deployment: Deployment) {
         .setting("UPSTREAM_URL", &upstream.url())
         .setting("FALLBACK_MODEL", "small")
         .setting("FIRST_TOKEN_TIMEOUT", "300ms")
+        // Fewer failures than open the circuit breaker.
+        .setting("RETRY_ATTEMPTS", "1")
         .start()
         .await;
     upstream.answer("small", signed("small"));

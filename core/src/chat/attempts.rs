@@ -11,13 +11,15 @@ use tokio::time::Instant;
 use super::{
     AnswerStream, Chats, RequestContext,
     attempt::{self, Opening},
+    candidates::{Candidates, Next, NobodyReady},
     collect::Collector,
     committed::Committed,
     estimate::UsageCount,
+    ledger::Ledger,
     outcome,
 };
 use crate::{
-    pool::{Lease, NoLease},
+    pool::Lease,
     registry::Entry,
     router::Candidate,
     upstream::{Answer, ChatCall, Clock, Failure, FailureKind},
@@ -33,44 +35,51 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 pub(super) struct Attempts<'a> {
     chats: &'a Chats,
     request: &'a ChatRequest,
-    context: &'a RequestContext,
+    ledger: Ledger,
     started: Instant,
+    /// For how long the request may still wait for credentials.
+    wait_left: Duration,
     /// All attempts so far.
     count: u32,
     /// Of these, those that `RETRY_ATTEMPTS` counts.
     counted: u32,
-}
-
-/// An upstream as this request has found it so far.
-struct Tried {
-    candidate: Candidate,
-    failures: u32,
-    /// Not to be asked again for this request.
-    is_out: bool,
+    /// Of these, those that cost an upstream nothing.
+    free: u32,
 }
 
 /// What follows a failure.
-enum Next {
+enum Then {
     /// Another attempt, where one can be made.
     Attempt,
+    /// No other attempt, whether or not one can be made.
+    End,
     /// This, to the client.
     Tell(ContractError),
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(
-        chats: &'a Chats,
-        request: &'a ChatRequest,
-        context: &'a RequestContext,
-    ) -> Self {
+    pub(super) fn new(chats: &'a Chats, request: &'a ChatRequest, context: RequestContext) -> Self {
         Self {
             chats,
             request,
-            context,
+            ledger: Ledger::new(context),
             started: Instant::now(),
+            wait_left: chats.lease_wait,
             count: 0,
             counted: 0,
+            free: 0,
         }
+    }
+
+    /// Who asks.
+    pub(super) fn context(&self) -> &RequestContext {
+        self.ledger.context()
+    }
+
+    /// What was done so far.
+    #[cfg(test)]
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Tries the upstreams of a model until one answers.
@@ -84,23 +93,37 @@ impl<'a> Attempts<'a> {
         fallback_from: Option<&str>,
     ) -> Result<AnswerStream, ContractError> {
         let route = self.chats.route(model).await?;
-        let mut tried = self.supporting(route.candidates)?;
         let shown_model = route.is_renamed.then_some(model);
-        let mut last_failure: Option<(String, Failure)> = None;
+        let pass_over = |passed_over| self.ledger.pass_over([passed_over]);
+        let mut candidates = Candidates::supporting(self.request, route.candidates, pass_over)?;
+        let mut last_failure: Option<(Arc<Entry>, Failure)> = None;
         let mut busy = None;
-        self.counted = 0;
-        let mut free_attempts = 0;
+        (self.counted, self.free) = (0, 0);
         loop {
-            let (at, lease) = match take(&tried) {
-                Ok(taken) => taken,
-                Err(reasons) => {
-                    let told = || none_left(&tried, &reasons, last_failure.as_ref());
-                    return Err(busy.unwrap_or_else(told));
-                }
+            let Next {
+                at,
+                lease,
+                passed_over,
+                waited,
+            } = match candidates.take(self.count == 0) {
+                Ok(next) => next,
+                Err(nobody) => match self.wait(&candidates, &nobody).await {
+                    Some(next) => next,
+                    None => {
+                        self.ledger
+                            .pass_over(candidates.passed_over(nobody.reasons()));
+                        let told = || candidates.none_left(&nobody, last_failure.as_ref());
+                        return Err(busy.unwrap_or_else(told));
+                    }
+                },
             };
-            back_off(tried[at].failures).await;
+            back_off(candidates.failures(at)).await;
             self.count += 1;
-            let candidate = &tried[at].candidate;
+            let candidate = candidates.get(at);
+            let slot = lease.slot();
+            self.ledger.pass_over(passed_over);
+            self.ledger
+                .begin(&candidate.entry, lease.credential_id(), waited);
             let failure = match self
                 .attempt(candidate, lease, shown_model, fallback_from)
                 .await
@@ -108,9 +131,11 @@ impl<'a> Attempts<'a> {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            self.ledger.failed(&failure);
+            let context = self.context();
             tracing::warn!(
-                request_id = self.context.request_id,
-                client = self.context.client_id,
+                request_id = context.request_id,
+                client = context.client_id,
                 upstream = candidate.entry.name(),
                 model = candidate.model,
                 attempt = self.count,
@@ -118,95 +143,81 @@ impl<'a> Attempts<'a> {
                 status = failure.status,
                 "attempt failed: {failure}"
             );
-            let upstream = candidate.entry.name().to_owned();
-            if let Next::Tell(error) = self.after(&failure, &mut tried, at, &mut free_attempts) {
-                return Err(error);
-            }
+            let entry = Arc::clone(&candidate.entry);
             if failure.kind == FailureKind::Busy {
-                busy = Some(outcome::of_failure(&upstream, &failure));
+                busy = Some(outcome::of_failure(&entry, &failure));
             }
-            last_failure = Some((upstream, failure));
+            let then = self.after(&failure, &mut candidates, at, slot);
+            last_failure = Some((entry, failure));
+            match then {
+                Then::Attempt => {}
+                Then::End => {
+                    return Err(match candidates.take(false) {
+                        // Those that were not tried count as busy.
+                        Ok(_untried) => outcome::busy(),
+                        Err(nobody) => candidates.none_left(&nobody, last_failure.as_ref()),
+                    });
+                }
+                Then::Tell(error) => return Err(error),
+            }
         }
     }
 
-    /// The candidates that can honour all that the request asks for.
-    fn supporting(&self, candidates: Vec<Candidate>) -> Result<Vec<Tried>, ContractError> {
-        let mut missing = None;
-        let mut tried = Vec::with_capacity(candidates.len());
-        for candidate in candidates {
-            let adapter = &candidate.entry.adapter;
-            match adapter.unsupported_field(self.request, &candidate.model) {
-                None => tried.push(Tried {
-                    candidate,
-                    failures: 0,
-                    is_out: false,
-                }),
-                Some(field) => missing = Some(field),
-            }
-        }
-        match missing {
-            Some(field) if tried.is_empty() => Err(outcome::unsupported(field)),
-            _ => Ok(tried),
-        }
+    /// Waits for a credential, for as long as the request may.
+    async fn wait(&mut self, candidates: &Candidates, nobody: &NobodyReady) -> Option<Next> {
+        let started = Instant::now();
+        let next = candidates.wait(nobody, started + self.wait_left).await;
+        self.wait_left = self.wait_left.saturating_sub(started.elapsed());
+        next
     }
 
     /// Decides what follows a failure (the last column of the failure table).
     fn after(
         &mut self,
         failure: &Failure,
-        tried: &mut [Tried],
+        candidates: &mut Candidates,
         at: usize,
-        free_attempts: &mut u32,
-    ) -> Next {
-        let Tried {
-            candidate: Candidate { entry, model },
-            ..
-        } = &tried[at];
+        slot: usize,
+    ) -> Then {
+        let Candidate { entry, model } = candidates.get(at);
         let entry = Arc::clone(entry);
-        let error = outcome::of_failure(entry.name(), failure);
+        let error = || outcome::of_failure(&entry, failure);
         match failure.kind {
             FailureKind::Unavailable | FailureKind::Clock(_) => {
                 self.counted += 1;
                 if self.counted >= self.chats.retry_attempts.get() {
-                    return Next::Tell(error);
+                    return Then::Tell(error());
                 }
                 if is_late(failure) {
-                    // It may still be working and billing: never the same one again, whatever the model is called there.
-                    for other in tried
-                        .iter_mut()
-                        .filter(|other| other.candidate.entry.name() == entry.name())
-                    {
-                        other.is_out = true;
-                    }
+                    // It may still be working and billing: never the same one again.
+                    candidates.rule_out_upstream(&entry);
                 } else {
-                    tried[at].failures += 1;
+                    candidates.failed(at, slot);
                 }
-                return Next::Attempt;
+                return Then::Attempt;
             }
-            FailureKind::Misconfigured | FailureKind::Rejected => return Next::Tell(error),
+            FailureKind::Misconfigured | FailureKind::Rejected => return Then::Tell(error()),
             FailureKind::ModelGone => {
                 entry.model_list.lose(model);
-                tried[at].is_out = true;
+                candidates.rule_out(at);
             }
-            FailureKind::Busy | FailureKind::Unusable => tried[at].is_out = true,
-            FailureKind::RateLimited | FailureKind::QuotaSpent => {
-                tried[at].is_out = entry.pool.passes_limits_on();
-            }
+            FailureKind::Busy | FailureKind::Unusable => candidates.rule_out(at),
+            FailureKind::RateLimited | FailureKind::QuotaSpent => candidates.limited(at, slot),
             FailureKind::Unauthorized => {}
         }
-        *free_attempts += 1;
+        self.free += 1;
         let is_late = self.started.elapsed() > entry.first_token_timeout;
-        if *free_attempts >= MAX_FREE_ATTEMPTS || is_late {
-            return Next::Tell(outcome::overloaded());
+        if self.free >= MAX_FREE_ATTEMPTS || is_late {
+            return Then::End;
         }
-        Next::Attempt
+        Then::Attempt
     }
 
     /// Makes one attempt; however it ends, the lease is told and given back.
     async fn attempt(
-        &self,
+        &mut self,
         candidate: &Candidate,
-        lease: Lease,
+        mut lease: Lease,
         shown_model: Option<&str>,
         fallback_from: Option<&str>,
     ) -> Result<AnswerStream, Failure> {
@@ -216,27 +227,38 @@ impl<'a> Attempts<'a> {
             model: &candidate.model,
             credential: lease.credential(),
         };
-        let Opening { mut events, rest } = attempt::open(entry, call)
-            .await
-            .inspect_err(|failure| lease.failed(failure))?;
+        let Opening { mut events, rest } = match attempt::open(entry, call).await {
+            Ok(opening) => opening,
+            Err(failure) => {
+                lease.failed(&failure);
+                return Err(failure);
+            }
+        };
+        lease.accepted();
         self.introduce(&mut events, candidate, shown_model, fallback_from);
         let mut count = UsageCount::new(self.request, entry.usage_reporting());
         count.read(&events);
         if self.request.stream == Some(false) {
             let whole = self.collect(entry, events, rest, count).await;
+            match &whole {
+                Ok(_) => {
+                    lease.succeeded();
+                    self.ledger.answered();
+                }
+                Err(failure) => lease.failed(failure),
+            }
             whole
-                .inspect(|_| lease.succeeded())
-                .inspect_err(|failure| lease.failed(failure))
         } else {
             let ending = self.chats.ending().clone();
-            Ok(AnswerStream::Streamed(Committed::new(
+            Ok(AnswerStream::Streamed(Box::new(Committed::new(
                 Arc::clone(entry),
                 lease,
+                std::mem::take(&mut self.ledger),
                 events,
                 rest,
                 count,
                 ending,
-            )))
+            ))))
         }
     }
 
@@ -287,41 +309,6 @@ impl<'a> Attempts<'a> {
         candidate.entry.name().clone_into(&mut start.upstream);
         start.attempt_count = i32::try_from(self.count).unwrap_or(i32::MAX);
         start.fallback_from = fallback_from.unwrap_or_default().to_owned();
-    }
-}
-
-/// Takes a credential of the first upstream that has one, those that failed least before the others.
-fn take(tried: &[Tried]) -> Result<(usize, Lease), Vec<(usize, NoLease)>> {
-    let mut order: Vec<usize> = (0..tried.len()).filter(|&at| !tried[at].is_out).collect();
-    order.sort_by_key(|&at| tried[at].failures);
-    let mut reasons = Vec::new();
-    for at in order {
-        match tried[at].candidate.entry.pool.lease() {
-            Ok(lease) => return Ok((at, lease)),
-            Err(reason) => reasons.push((at, reason)),
-        }
-    }
-    Err(reasons)
-}
-
-/// What the client is told when no upstream is left to try.
-fn none_left(
-    tried: &[Tried],
-    reasons: &[(usize, NoLease)],
-    last_failure: Option<&(String, Failure)>,
-) -> ContractError {
-    let cooling = reasons.iter().filter_map(|(_, reason)| match reason {
-        NoLease::Cooling(until) => Some(*until),
-        NoLease::Invalid => None,
-    });
-    if let Some(until) = cooling.min() {
-        return outcome::cooling(until);
-    }
-    match (reasons, last_failure) {
-        ([(at, _), ..], _) => outcome::no_valid_key(tried[*at].candidate.entry.name()),
-        ([], Some((upstream, failure))) => outcome::of_failure(upstream, failure),
-        // Every candidate is out only after it failed, so this is not reached; the answer would be right all the same.
-        ([], None) => outcome::no_upstream(),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
-use super::{attempt, estimate::UsageCount, outcome};
+use super::{attempt, estimate::UsageCount, ledger::Ledger, outcome};
 use crate::{
     pool::Lease,
     registry::Entry,
@@ -27,6 +27,8 @@ pub(crate) struct Committed {
     phase: Phase,
     entry: Arc<Entry>,
     lease: Lease,
+    /// Told when the answer is dropped.
+    ledger: Ledger,
     idle_timer: Pin<Box<Sleep>>,
     last_byte: Instant,
     ending: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -51,6 +53,7 @@ impl Committed {
     pub(super) fn new(
         entry: Arc<Entry>,
         lease: Lease,
+        ledger: Ledger,
         events: Vec<ChatEvent>,
         rest: Answer,
         count: UsageCount,
@@ -65,6 +68,7 @@ impl Committed {
             idle_timer: Box::pin(tokio::time::sleep(entry.idle_timeout)),
             entry,
             lease,
+            ledger,
             last_byte: Instant::now(),
             ending: Box::pin(ending.cancelled_owned()),
         }
@@ -73,12 +77,13 @@ impl Committed {
     fn fail(&mut self, failure: &Failure) -> Status {
         self.phase = Phase::Ended;
         self.lease.failed(failure);
+        self.ledger.failed(failure);
         tracing::warn!(
             upstream = self.entry.name(),
             failure = ?failure.kind,
             "answer broken off: {failure}"
         );
-        outcome::of_failure(self.entry.name(), failure).into()
+        outcome::of_failure(&self.entry, failure).into()
     }
 
     /// Whether the upstream has been silent for too long. The timer is not reset at every chunk: when it fires, it is set anew
@@ -127,6 +132,7 @@ impl Stream for Committed {
                     }
                     Poll::Ready(None) => {
                         this.lease.succeeded();
+                        this.ledger.answered();
                         let entry = Arc::clone(&this.entry);
                         this.phase =
                             Phase::Estimating(Box::pin(async move { count.finish(&entry).await }));

@@ -5,14 +5,21 @@ use std::time::Duration;
 use llm2api_proto::{ContractError, PassedOn, v1::ErrorReason};
 use tokio::time::Instant;
 
-use crate::upstream::{Clock, Failure, FailureKind};
+use crate::{
+    registry::Entry,
+    upstream::{Clock, Failure, FailureKind},
+};
 
 /// What an upstream's failure is to the client, where no other attempt follows.
-pub(super) fn of_failure(upstream: &str, failure: &Failure) -> ContractError {
+pub(super) fn of_failure(entry: &Entry, failure: &Failure) -> ContractError {
     let because = |reason| {
         ContractError::new(
             reason,
-            format!("The upstream `{upstream}` failed: {}.", failure.message),
+            format!(
+                "The upstream `{}` failed: {}.",
+                entry.name(),
+                failure.message
+            ),
         )
     };
     match failure.kind {
@@ -24,10 +31,10 @@ pub(super) fn of_failure(upstream: &str, failure: &Failure) -> ContractError {
         }),
         FailureKind::RateLimited => passed_on(failure, ErrorReason::RateLimitExceeded),
         FailureKind::QuotaSpent => passed_on(failure, ErrorReason::InsufficientQuota),
-        FailureKind::Unauthorized => no_valid_key(upstream),
+        FailureKind::Unauthorized => none_valid(entry),
         FailureKind::Misconfigured => because(ErrorReason::UpstreamMisconfigured),
         FailureKind::ModelGone => passed_on(failure, ErrorReason::ModelNotFound),
-        FailureKind::Busy => busy(upstream, failure),
+        FailureKind::Busy => upstream_busy(entry.name(), failure),
         FailureKind::Unusable => because(ErrorReason::UpstreamUnavailable),
         FailureKind::Rejected => passed_on(failure, ErrorReason::InvalidRequest),
     }
@@ -72,7 +79,7 @@ pub(super) fn cooling(until: Instant) -> ContractError {
 }
 
 /// An upstream has no room for another request now.
-fn busy(upstream: &str, failure: &Failure) -> ContractError {
+fn upstream_busy(upstream: &str, failure: &Failure) -> ContractError {
     let wait = failure.retry_after.unwrap_or(Duration::from_secs(1));
     ContractError::new(
         ErrorReason::ServerIsOverloaded,
@@ -85,22 +92,45 @@ fn busy(upstream: &str, failure: &Failure) -> ContractError {
     .with_retry_after(wait)
 }
 
-/// Credentials are left, but this request has tried too many to go on.
-pub(super) fn overloaded() -> ContractError {
+/// Credentials are there, but each has as much to do as it may have, or this request has tried too many others.
+pub(super) fn busy() -> ContractError {
     ContractError::new(
         ErrorReason::ServerIsOverloaded,
-        "Too many credentials of this model's upstreams failed one after another; try again shortly.",
+        "All credentials of this model's upstreams are busy; try again shortly. More of them, or a higher limit \
+         (COOKIE_CONCURRENCY, COOKIE_RPM), would answer more at once.",
     )
     .with_retry_after(Duration::from_secs(1))
 }
 
-/// An upstream accepts none of its keys.
-pub(super) fn no_valid_key(upstream: &str) -> ContractError {
+/// The upstreams keep failing and are left alone for a while; the first is asked again then.
+pub(super) fn unavailable(until: Option<Instant>) -> ContractError {
+    let error = ContractError::new(
+        ErrorReason::UpstreamUnavailable,
+        "The upstreams of this model keep failing, so they are not asked for a while; try again shortly.",
+    );
+    match until {
+        Some(until) => error.with_retry_after(until.saturating_duration_since(Instant::now())),
+        None => error,
+    }
+}
+
+/// An upstream accepts none of its credentials.
+pub(super) fn none_valid(entry: &Entry) -> ContractError {
+    let upstream = entry.name();
+    if entry.pool.has_cookies() {
+        return ContractError::new(
+            ErrorReason::NoValidCookie,
+            format!(
+                "The upstream `{upstream}` accepts none of its cookies; the operator has to add a valid one (COOKIES, or `cookies` \
+                 in the file). Those that it has are checked again by themselves."
+            ),
+        );
+    }
     ContractError::new(
         ErrorReason::NoValidKey,
         format!(
             "The upstream `{upstream}` accepts none of its keys; the operator has to set a valid one (UPSTREAM_API_KEY, or \
-             `api_key` in the file). It is tried again by itself."
+             `api_key` in the file). Those that it has are checked again by themselves."
         ),
     )
 }

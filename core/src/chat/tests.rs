@@ -1,5 +1,7 @@
 //! The attempt loop and the committed stream over adapters that do as a test tells them, with paused clocks.
 
+mod credentials;
+
 use std::{collections::VecDeque, sync::Mutex};
 
 use futures_util::StreamExt;

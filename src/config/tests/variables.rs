@@ -103,16 +103,42 @@ fn settings_of_later_versions_warn() {
         ("API_PATH", "p"),
         ("SEARXNG_URL", "https://search.example.org"),
         ("LLM2API_TOOL_ALL_IN_ONE", "true"),
-        ("COOKIES_FILE", "/run/secrets/cookies"),
+        ("SECRET_KEY_FILE", "/run/secrets/key"),
     ]);
     assert_eq!(
         configuration.warnings,
         [
             "AUTH_CODE is set, but this version does not use it yet",
-            "COOKIES_FILE is set, but this version does not use it yet",
             "LLM2API_TOOL_ALL_IN_ONE is set, but this version does not use it yet",
             "SEARXNG_URL is set, but this version does not use it yet",
+            "SECRET_KEY_FILE is set, but this version does not use it yet",
         ]
+    );
+}
+
+#[test]
+fn cookies_are_added_to_the_first_upstream() {
+    let cookies = (
+        "COOKIES",
+        "hf-chat=one||sk-two\n\nhf-chat=three; token=four",
+    );
+    let configuration = load(&[cookies, ("UPSTREAM_URL", "http://localhost:8080")]);
+    let added: Vec<&str> = configuration.upstreams[0]
+        .added_cookies
+        .iter()
+        .map(ExposeSecret::expose_secret)
+        .collect();
+    assert_eq!(
+        added,
+        ["hf-chat=one", "sk-two", "hf-chat=three; token=four"]
+    );
+    assert_eq!(
+        shown(&configuration, "COOKIES"),
+        ("****".to_owned(), "COOKIES".to_owned())
+    );
+    assert_eq!(
+        load(&[cookies]).warnings,
+        ["COOKIES has no effect without an upstream"]
     );
 }
 

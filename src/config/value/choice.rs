@@ -29,6 +29,22 @@ impl SettingValue for RuntimeKind {
     }
 }
 
+/// Something that is on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Switch(pub(crate) bool);
+
+impl SettingValue for Switch {
+    const TAKES: &'static str = "on or off (true, false, 1, 0)";
+
+    fn from_text(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "on" | "true" | "1" => Some(Self(true)),
+            "off" | "false" | "0" => Some(Self(false)),
+            _ => None,
+        }
+    }
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {

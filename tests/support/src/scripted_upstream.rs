@@ -5,7 +5,7 @@ mod record;
 mod script;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -48,6 +48,10 @@ struct Scripts {
     models: Script,
     /// The next chats, whatever they ask for; each is used once, and before those below.
     queued: VecDeque<Script>,
+    /// Chats by bearer key; before those by model.
+    by_key: HashMap<String, Script>,
+    /// Keys to which `GET …/models` is refused. Where there is one, so it is without a key.
+    refused_keys: HashSet<String>,
     /// Chats by model.
     by_model: HashMap<String, Script>,
 }
@@ -79,6 +83,8 @@ impl ScriptedUpstream {
             scripts: Mutex::new(Scripts {
                 models: model_list(models),
                 queued: VecDeque::new(),
+                by_key: HashMap::new(),
+                refused_keys: HashSet::new(),
                 by_model: HashMap::new(),
             }),
             log: watch::Sender::default(),
@@ -107,6 +113,27 @@ impl ScriptedUpstream {
     /// Answers every chat with this model so.
     pub fn answer(&self, model: &str, script: Script) {
         self.scripts().by_model.insert(model.to_owned(), script);
+    }
+
+    /// Answers every chat with this key so.
+    pub fn answer_key(&self, key: &str, script: Script) {
+        self.scripts().by_key.insert(key.to_owned(), script);
+    }
+
+    /// Doesn't let this key in, neither to chats nor to the list of models, which nobody gets without a key any more.
+    pub fn refuse_key(&self, key: &str) {
+        let mut scripts = self.scripts();
+        scripts.by_key.insert(key.to_owned(), unauthorized());
+        scripts.refused_keys.insert(key.to_owned());
+    }
+
+    /// Lets a refused key in again.
+    pub fn accept_key(&self, key: &str) {
+        let mut scripts = self.scripts();
+        scripts.by_key.remove(key);
+        // Others are still refused, and so is whoever has no key.
+        scripts.refused_keys.insert(String::new());
+        scripts.refused_keys.remove(key);
     }
 
     /// Answers the next chat so, once, after those queued before.
@@ -218,8 +245,17 @@ impl Shared {
             .scripts
             .lock()
             .expect("nothing panics with the scripts");
+        let key = request.bearer_key();
         if request.method == "GET" && request.path.ends_with("/models") {
-            return scripts.models.clone();
+            let is_let_in = match &key {
+                Some(key) => !scripts.refused_keys.contains(key),
+                None => scripts.refused_keys.is_empty(),
+            };
+            return if is_let_in {
+                scripts.models.clone()
+            } else {
+                unauthorized()
+            };
         }
         if let Some(script) = request
             .is_chat()
@@ -228,11 +264,22 @@ impl Shared {
         {
             return script;
         }
+        if let Some(script) = key.and_then(|key| scripts.by_key.get(&key)) {
+            return script.clone();
+        }
         request
             .model()
             .and_then(|model| scripts.by_model.get(&model).cloned())
             .unwrap_or_else(|| no_script(&request.body))
     }
+}
+
+/// OpenAI's answer to a key that it doesn't know.
+fn unauthorized() -> Script {
+    let error = serde_json::json!({
+        "message": "Incorrect API key provided", "type": "invalid_request_error", "param": null, "code": "invalid_api_key",
+    });
+    Script::json(401, serde_json::json!({"error": error}).to_string())
 }
 
 /// What a request gets that the test did not foresee: a client's error, which is passed on and so seen.

@@ -7,8 +7,8 @@ use url::Url;
 use super::{AddressError, HttpClients};
 use crate::{
     config::{
-        AccessConfig, ChatUiConfig, ClientAccess, Clocks, Config, EgressProxies, UpstreamConfig,
-        UpstreamKind,
+        AccessConfig, ChatUiConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig,
+        UpstreamConfig, UpstreamKind,
     },
     runtime,
 };
@@ -29,6 +29,12 @@ pub(in super::super) fn config() -> Config {
             request: clock,
         },
         cooldown: Duration::from_secs(60),
+        pool: PoolConfig {
+            concurrency: None,
+            requests_per_minute: None,
+            lease_wait: clock,
+            check_interval: clock,
+        },
         max_body_bytes: 1 << 20,
         proxies: EgressProxies::default(),
         runtime_count: 1,
@@ -48,11 +54,13 @@ pub(in super::super) fn upstream_at(url: &str) -> UpstreamConfig {
         url: Url::parse(url).expect("valid"),
         api_key: None,
         cookies: Vec::new(),
+        added_cookies: Vec::new(),
         models: None,
         aliases: BTreeMap::new(),
         priority: 0,
         weight: 1,
         cooldown: None,
+        has_breaker: true,
         proxy: None,
         first_token_timeout: None,
         idle_timeout: None,

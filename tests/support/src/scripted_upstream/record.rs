@@ -66,6 +66,13 @@ impl RecordedRequest {
         std::str::from_utf8(&self.body).expect("a body is UTF-8")
     }
 
+    /// The key that it came with.
+    #[must_use]
+    pub fn bearer_key(&self) -> Option<String> {
+        let key = self.head.header("authorization")?.strip_prefix("Bearer ")?;
+        Some(key.to_owned())
+    }
+
     /// The model it names.
     #[must_use]
     pub fn model(&self) -> Option<String> {

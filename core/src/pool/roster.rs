@@ -1,0 +1,335 @@
+//! Which credentials of one upstream may be leased: a state machine that does no I/O and is told what time it is.
+//!
+//! Each credential has a slot, and each slot one [`Place`]. Those that may be leased are in a ring, so that choosing one costs the
+//! same for ten credentials as for ten thousand; those that wait for an instant are in order of it.
+
+use std::num::NonZeroU32;
+
+use tokio::time::Instant;
+
+use super::{
+    NoLease,
+    address_limit::AddressLimit,
+    outcome::Outcome,
+    pace::Pace,
+    ring::Ring,
+    standing::{CheckInterval, Standing, State, Verdict},
+    timers::Timers,
+};
+use crate::config::Cooldown;
+
+/// Slots that are put back into the ring at once: the first request after ten thousand cooled must not wait for all of them.
+const MOVED_AT_ONCE: usize = 16;
+
+/// The credentials of one upstream.
+#[derive(Debug)]
+pub(super) struct Roster {
+    rules: Rules,
+    slots: Vec<Slot>,
+    ready: Ring,
+    full_count: usize,
+    paced: Timers,
+    cooling: Timers,
+    trials: Timers,
+    checks: Timers,
+    address_limit: AddressLimit,
+}
+
+/// What holds for all credentials of an upstream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// For how long a rate limit cools that names no time.
+    pub(crate) cooldown: Cooldown,
+    /// Leases that one credential may have at once.
+    pub(crate) concurrency: Option<NonZeroU32>,
+    /// Leases that one credential may have in a minute.
+    pub(crate) requests_per_minute: Option<NonZeroU32>,
+    /// Whether the upstream counts by address, so that what limits two credentials limits all.
+    pub(crate) counts_by_address: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    standing: Standing,
+    in_flight: u32,
+    pace: Pace,
+    place: Place,
+    /// As the timers have them.
+    trial_at: Option<Instant>,
+    check_at: Option<Instant>,
+}
+
+/// Where a slot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the ring: it may be leased.
+    Ready,
+    /// It has as many leases as it may have.
+    Full,
+    /// It has had as many requests in a minute as it may have.
+    Paced(Instant),
+    /// It is left alone after a limit.
+    Cooling(Instant),
+    /// It is invalid.
+    Out,
+}
+
+/// Which credential an attempt would have.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wish<'a> {
+    /// None of these.
+    pub(crate) none_of: &'a [usize],
+    /// Not this one, where there is another.
+    pub(crate) rather_not: Option<usize>,
+    /// Whether one that is invalid may be tried, where its time has come, although others are valid.
+    pub(crate) tries_invalid: bool,
+}
+
+/// A slot that was leased; to be given back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) slot: usize,
+    epoch: u64,
+    /// Whether it is a trial of an invalid one.
+    pub(super) is_trial: bool,
+}
+
+/// A check that is to be made; to be reported.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct DueCheck {
+    pub(super) slot: usize,
+    epoch: u64,
+}
+
+impl Roster {
+    /// So many credentials, of which nothing is known.
+    pub(super) fn new(count: usize, rules: Rules) -> Self {
+        let mut ready = Ring::new(count);
+        (0..count).for_each(|slot| ready.push(slot));
+        Self {
+            rules,
+            slots: (0..count).map(|_| Slot::new()).collect(),
+            ready,
+            full_count: 0,
+            paced: Timers::default(),
+            cooling: Timers::default(),
+            trials: Timers::default(),
+            checks: Timers::default(),
+            address_limit: AddressLimit::default(),
+        }
+    }
+
+    /// Takes a credential for an attempt.
+    pub(super) fn take(&mut self, wish: Wish<'_>, now: Instant) -> Result<Taken, NoLease> {
+        self.move_due(now);
+        if let Some(until) = self.address_limit.until(now) {
+            return Err(NoLease::Cooling(until));
+        }
+        if wish.tries_invalid
+            && let Some(trial) = self.take_trial(now)
+        {
+            return Ok(trial);
+        }
+        match self.choose(wish) {
+            Some(slot) => Ok(self.take_ready(slot, now)),
+            // Better a trial than nothing.
+            None => self.take_trial(now).ok_or_else(|| self.none_ready()),
+        }
+    }
+
+    /// Takes back what was leased.
+    pub(super) fn give_back(&mut self, taken: &Taken, outcome: &Outcome, now: Instant) {
+        let cooldown = self.rules.cooldown;
+        let slot = &mut self.slots[taken.slot];
+        slot.in_flight -= 1;
+        slot.standing.learn(taken.epoch, outcome, cooldown, now);
+        if self.rules.counts_by_address
+            && matches!(outcome, Outcome::Limited(_))
+            && let State::Cooling { until, .. } = slot.standing.state()
+        {
+            self.address_limit.note(taken.slot, until, now);
+        }
+        self.settle(taken.slot, now);
+    }
+
+    /// Takes note that an attempt which still runs has been let in.
+    pub(super) fn note_accepted(&mut self, taken: &Taken, now: Instant) {
+        let (cooldown, accepted) = (self.rules.cooldown, Outcome::Succeeded);
+        let standing = &mut self.slots[taken.slot].standing;
+        standing.learn(taken.epoch, &accepted, cooldown, now);
+        self.settle(taken.slot, now);
+    }
+
+    /// The check that is due, or when the next one is.
+    pub(super) fn begin_check(&mut self, now: Instant) -> Result<DueCheck, Option<Instant>> {
+        let slot = self.checks.due(now).ok_or_else(|| self.checks.first())?;
+        let standing = &mut self.slots[slot].standing;
+        standing.begin_check();
+        let epoch = standing.epoch();
+        self.settle(slot, now);
+        Ok(DueCheck { slot, epoch })
+    }
+
+    /// Takes note of what a check has shown.
+    pub(super) fn checked(
+        &mut self,
+        check: &DueCheck,
+        verdict: Verdict,
+        interval: CheckInterval,
+        now: Instant,
+    ) {
+        let standing = &mut self.slots[check.slot].standing;
+        standing.checked(check.epoch, verdict, interval, now);
+        self.settle(check.slot, now);
+    }
+
+    /// What the upstream thinks of a credential.
+    pub(super) fn state(&self, slot: usize) -> State {
+        self.slots[slot].standing.state()
+    }
+
+    /// The credentials, those first that are the next to be leased.
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = usize> {
+        let others = (0..self.slots.len()).filter(|&slot| self.slots[slot].place != Place::Ready);
+        self.ready.iter().chain(others)
+    }
+
+    /// When a credential can be leased though none comes back.
+    fn next_ready_at(&self) -> Option<Instant> {
+        let instants = [self.paced.first(), self.cooling.first()];
+        instants.into_iter().flatten().min()
+    }
+
+    /// Puts slots whose time has come back into the ring.
+    fn move_due(&mut self, now: Instant) {
+        for _ in 0..MOVED_AT_ONCE {
+            let Some(slot) = self.cooling.due(now).or_else(|| self.paced.due(now)) else {
+                return;
+            };
+            self.slots[slot].standing.warm_up(now);
+            self.settle(slot, now);
+        }
+    }
+
+    fn choose(&self, wish: Wish<'_>) -> Option<usize> {
+        let mut wished = self
+            .ready
+            .iter()
+            .filter(|slot| !wish.none_of.contains(slot));
+        let first = wished.next()?;
+        match wish.rather_not {
+            Some(unloved) if unloved == first => wished.next().or(Some(first)),
+            _ => Some(first),
+        }
+    }
+
+    fn take_ready(&mut self, slot: usize, now: Instant) -> Taken {
+        // Out of its place, so that it goes to the ring's end.
+        self.ready.remove(slot);
+        self.ready.push(slot);
+        self.begin(slot, false, now)
+    }
+
+    fn take_trial(&mut self, now: Instant) -> Option<Taken> {
+        let slot = self.trials.due(now)?;
+        if self
+            .rules
+            .concurrency
+            .is_some_and(|limit| self.slots[slot].in_flight >= limit.get())
+        {
+            return None;
+        }
+        self.slots[slot].standing.begin_trial();
+        Some(self.begin(slot, true, now))
+    }
+
+    fn begin(&mut self, slot: usize, is_trial: bool, now: Instant) -> Taken {
+        let entry = &mut self.slots[slot];
+        entry.in_flight += 1;
+        if let Some(limit) = self.rules.requests_per_minute {
+            entry.pace.note(limit, now);
+        }
+        let epoch = entry.standing.epoch();
+        self.settle(slot, now);
+        Taken {
+            slot,
+            epoch,
+            is_trial,
+        }
+    }
+
+    fn none_ready(&self) -> NoLease {
+        if self.ready.iter().next().is_some() {
+            return NoLease::Unwished;
+        }
+        let soonest = self.next_ready_at();
+        match soonest {
+            _ if self.full_count > 0 || self.paced.first().is_some() => NoLease::Busy(soonest),
+            Some(until) => NoLease::Cooling(until),
+            None => NoLease::NoneValid,
+        }
+    }
+
+    /// Puts a slot into the place that its state asks for: the only function that moves one.
+    fn settle(&mut self, at: usize, now: Instant) {
+        let slot = &mut self.slots[at];
+        let (trial_at, check_at) = (slot.standing.trial_at(), slot.standing.check_at());
+        self.trials.change(at, slot.trial_at, trial_at);
+        self.checks.change(at, slot.check_at, check_at);
+        (slot.trial_at, slot.check_at) = (trial_at, check_at);
+
+        let (old, new) = (slot.place, slot.place_for(self.rules, now));
+        if old == new {
+            return;
+        }
+        slot.place = new;
+        match old {
+            Place::Ready => self.ready.remove(at),
+            Place::Full => self.full_count -= 1,
+            Place::Paced(until) => self.paced.change(at, Some(until), None),
+            Place::Cooling(until) => self.cooling.change(at, Some(until), None),
+            Place::Out => {}
+        }
+        match new {
+            Place::Ready => self.ready.push(at),
+            Place::Full => self.full_count += 1,
+            Place::Paced(until) => self.paced.change(at, None, Some(until)),
+            Place::Cooling(until) => self.cooling.change(at, None, Some(until)),
+            Place::Out => {}
+        }
+    }
+}
+
+impl Slot {
+    fn new() -> Self {
+        Self {
+            standing: Standing::new(),
+            in_flight: 0,
+            pace: Pace::default(),
+            place: Place::Ready,
+            trial_at: None,
+            check_at: None,
+        }
+    }
+
+    fn place_for(&self, rules: Rules, now: Instant) -> Place {
+        match self.standing.state() {
+            State::Invalid(_) => return Place::Out,
+            State::Cooling { until, .. } => return Place::Cooling(until),
+            State::Usable { .. } => {}
+        }
+        if rules
+            .concurrency
+            .is_some_and(|limit| self.in_flight >= limit.get())
+        {
+            return Place::Full;
+        }
+        let paced = rules
+            .requests_per_minute
+            .and_then(|limit| self.pace.full_until(limit, now));
+        paced.map_or(Place::Ready, Place::Paced)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,387 @@
+//! The roster against a model that is too simple to be wrong.
+
+use std::{collections::VecDeque, time::Duration};
+
+use proptest::{prelude::*, sample::Index};
+
+use super::*;
+use crate::pool::standing::InvalidReason;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const CHECKS: CheckInterval = CheckInterval {
+    interval: Duration::from_secs(1800),
+    spread: 1.0,
+};
+
+fn rules() -> Rules {
+    Rules {
+        cooldown: Cooldown::For(MINUTE),
+        concurrency: None,
+        requests_per_minute: None,
+        counts_by_address: false,
+    }
+}
+
+/// What happens to a roster.
+#[derive(Debug, Clone)]
+enum Step {
+    Take { tries_invalid: bool },
+    GiveBack(Index, Outcome),
+    Check(Verdict),
+    Pass(Duration),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let outcome = prop_oneof![
+        6 => Just(Outcome::Succeeded),
+        1 => Just(Outcome::SaysNothing),
+        1 => Just(Outcome::Unavailable),
+        1 => (1..90_u64).prop_map(|told| Outcome::Limited(Some(Duration::from_secs(told)))),
+        1 => Just(Outcome::QuotaSpent),
+        1 => Just(Outcome::Refused(InvalidReason::Revoked)),
+    ];
+    let verdict = prop_oneof![
+        Just(Verdict::Accepted),
+        Just(Verdict::Refused),
+        Just(Verdict::ProvesNothing),
+        Just(Verdict::OutOfReach),
+    ];
+    prop_oneof![
+        8 => any::<bool>().prop_map(|tries_invalid| Step::Take { tries_invalid }),
+        7 => (any::<Index>(), outcome).prop_map(|(lease, outcome)| Step::GiveBack(lease, outcome)),
+        1 => verdict.prop_map(Step::Check),
+        2 => (1..120_u64).prop_map(|seconds| Step::Pass(Duration::from_secs(seconds))),
+    ]
+}
+
+/// A roster, with all that was leased from it.
+struct Watched {
+    roster: Roster,
+    rules: Rules,
+    now: Instant,
+    leases: Vec<Taken>,
+    begun: Vec<VecDeque<Instant>>,
+}
+
+impl Watched {
+    fn new(count: usize, rules: Rules) -> Self {
+        Self {
+            roster: Roster::new(count, rules),
+            rules,
+            now: Instant::now(),
+            leases: Vec::new(),
+            begun: vec![VecDeque::new(); count],
+        }
+    }
+
+    fn in_flight(&self, slot: usize) -> usize {
+        self.leases
+            .iter()
+            .filter(|taken| taken.slot == slot)
+            .count()
+    }
+
+    fn requests_in_a_minute(&self, slot: usize) -> usize {
+        let begun = self.begun[slot].iter();
+        begun.filter(|&&begun| self.now < begun + MINUTE).count()
+    }
+
+    /// Whether a slot may be leased, by the rules alone.
+    fn may_be_leased(&self, slot: usize) -> bool {
+        let below = |limit: Option<NonZeroU32>, count: usize| {
+            limit.is_none_or(|limit| count < limit.get() as usize)
+        };
+        let is_usable = match self.roster.state(slot) {
+            State::Usable { .. } => true,
+            State::Cooling { until, .. } => until <= self.now,
+            State::Invalid(_) => false,
+        };
+        is_usable
+            && below(self.rules.concurrency, self.in_flight(slot))
+            && below(
+                self.rules.requests_per_minute,
+                self.requests_in_a_minute(slot),
+            )
+    }
+
+    fn take(&mut self, tries_invalid: bool) -> Result<usize, NoLease> {
+        let may: Vec<bool> = (0..self.begun.len())
+            .map(|slot| self.may_be_leased(slot))
+            .collect();
+        let states: Vec<State> = (0..may.len()).map(|slot| self.roster.state(slot)).collect();
+        let trials: Vec<_> = self
+            .roster
+            .slots
+            .iter()
+            .map(|slot| slot.standing.trial_at())
+            .collect();
+        let wish = Wish {
+            tries_invalid,
+            ..Wish::default()
+        };
+        match self.roster.take(wish, self.now) {
+            Ok(taken) => {
+                let slot = taken.slot;
+                if taken.is_trial {
+                    assert!(matches!(states[slot], State::Invalid(_)));
+                    assert!(
+                        trials[slot].is_some_and(|at| at <= self.now),
+                        "a trial too early"
+                    );
+                    assert!(tries_invalid || !may.contains(&true), "a trial out of need");
+                } else {
+                    assert!(may[slot], "{:?}", states[slot]);
+                }
+                self.begun[slot].push_back(self.now);
+                self.leases.push(taken);
+                Ok(slot)
+            }
+            Err(none) => {
+                assert!(!may.contains(&true), "{none:?} though one may be leased");
+                let limited = |slot: usize| matches!(states[slot], State::Usable { .. });
+                let cools = |slot: usize| matches!(states[slot], State::Cooling { .. });
+                match none {
+                    NoLease::Busy(_) => {
+                        assert!((0..may.len()).any(|slot| limited(slot) || cools(slot)))
+                    }
+                    NoLease::Cooling(until) => {
+                        assert!(self.now < until && (0..may.len()).any(cools))
+                    }
+                    NoLease::NoneValid => {
+                        assert!(
+                            states
+                                .iter()
+                                .all(|state| matches!(state, State::Invalid(_)))
+                        );
+                    }
+                    NoLease::Unwished | NoLease::Broken(_) => panic!("{none:?}"),
+                }
+                Err(none)
+            }
+        }
+    }
+
+    fn apply(&mut self, step: Step) {
+        match step {
+            Step::Take { tries_invalid } => drop(self.take(tries_invalid)),
+            Step::GiveBack(lease, outcome) => {
+                if !self.leases.is_empty() {
+                    let taken = self.leases.swap_remove(lease.index(self.leases.len()));
+                    self.roster.give_back(&taken, &outcome, self.now);
+                }
+            }
+            Step::Check(verdict) => {
+                if let Ok(check) = self.roster.begin_check(self.now) {
+                    self.roster.checked(&check, verdict, CHECKS, self.now);
+                }
+            }
+            Step::Pass(time) => self.now += time,
+        }
+        self.assert_whole();
+    }
+
+    /// That every lease is counted once, and every slot in one place.
+    fn assert_whole(&self) {
+        let ready: Vec<usize> = self.roster.ready.iter().collect();
+        let mut full_count = 0;
+        for (at, slot) in self.roster.slots.iter().enumerate() {
+            assert_eq!(slot.in_flight as usize, self.in_flight(at));
+            let is_ready = slot.place == Place::Ready;
+            assert_eq!(
+                ready.iter().filter(|&&other| other == at).count(),
+                usize::from(is_ready)
+            );
+            full_count += usize::from(slot.place == Place::Full);
+            if is_ready {
+                assert!(matches!(slot.standing.state(), State::Usable { .. }));
+            }
+        }
+        assert_eq!(self.roster.full_count, full_count);
+    }
+}
+
+fn limit() -> impl Strategy<Value = Option<NonZeroU32>> {
+    prop_oneof![Just(None), (1..4_u32).prop_map(NonZeroU32::new)]
+}
+
+proptest! {
+    #[test]
+    fn no_lease_is_lost_or_doubled_and_none_goes_to_whom_it_must_not(
+        count in 1..6_usize,
+        concurrency in limit(),
+        requests_per_minute in limit(),
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        let rules = Rules { concurrency, requests_per_minute, ..rules() };
+        let mut watched = Watched::new(count, rules);
+        for step in steps {
+            watched.apply(step);
+        }
+        // Once all have come back, and time has passed, whoever is not refused can be leased.
+        while let Some(taken) = watched.leases.pop() {
+            watched.roster.give_back(&taken, &Outcome::SaysNothing, watched.now);
+        }
+        watched.now += 25 * 60 * MINUTE;
+        for slot in 0..count {
+            let is_invalid = matches!(watched.roster.state(slot), State::Invalid(_));
+            prop_assert_eq!(watched.may_be_leased(slot), !is_invalid);
+        }
+    }
+
+    #[test]
+    fn nobody_who_could_be_leased_is_passed_over(
+        count in 1..8_usize,
+        concurrency in limit(),
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        let rules = Rules { concurrency, ..rules() };
+        let mut watched = Watched::new(count, rules);
+        // How often each other one was leased since this one was, or could not be.
+        let mut overtaken = vec![vec![0_u32; count]; count];
+        for step in steps {
+            if let Step::Take { .. } = step {
+                let waiting: Vec<usize> = watched.roster.ready.iter().collect();
+                if let Ok(slot) = watched.take(false) {
+                    for &other in &waiting {
+                        overtaken[other][slot] += 1;
+                        prop_assert!(other == slot || overtaken[other][slot] <= 1);
+                    }
+                    overtaken[slot].fill(0);
+                }
+            } else {
+                watched.apply(step);
+            }
+            for (slot, overtaken) in overtaken.iter_mut().enumerate() {
+                if watched.roster.slots[slot].place != Place::Ready {
+                    overtaken.fill(0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_load_is_even_over_the_healthy_ones(
+        healthy in 2..12_usize,
+        dead in 0..4_usize,
+        at_once in 1..100_usize,
+        concurrency in limit(),
+        ends in prop::collection::vec(any::<Index>(), 1000),
+    ) {
+        let rules = Rules { concurrency, ..rules() };
+        let mut watched = Watched::new(healthy + dead, rules);
+        let mut counts = vec![0_u32; healthy + dead];
+        let mut begun = 0;
+        for end in ends.into_iter().cycle() {
+            while begun < 1000 && watched.leases.len() < at_once {
+                let Ok(slot) = watched.take(false) else { break };
+                if slot < dead {
+                    let taken = watched.leases.pop().expect("just leased");
+                    let refused = Outcome::Refused(InvalidReason::Revoked);
+                    watched.roster.give_back(&taken, &refused, watched.now);
+                    counts[slot] += 1;
+                } else {
+                    counts[slot] += 1;
+                    begun += 1;
+                }
+            }
+            if watched.leases.is_empty() {
+                break;
+            }
+            // In any order; where a limit makes answers hold a credential up, all take the same time.
+            let running = concurrency.map_or(watched.leases.len(), |_| 1);
+            let taken = watched.leases.remove(end.index(running));
+            watched.roster.give_back(&taken, &Outcome::Succeeded, watched.now);
+        }
+        prop_assert_eq!(&counts[..dead], &vec![1; dead]);
+        let (least, most) = (counts[dead..].iter().min(), counts[dead..].iter().max());
+        let (least, most) = (*least.expect("some"), *most.expect("some"));
+        prop_assert!(f64::from(most) <= 1.1 * f64::from(least), "{:?}", counts);
+    }
+}
+
+#[test]
+fn two_that_are_limited_together_cool_all_where_the_upstream_counts_by_address() {
+    let limited = Outcome::Limited(Some(30 * SECOND));
+    for (counts_by_address, apart, cools_all) in
+        [(true, 10, true), (true, 11, false), (false, 0, false)]
+    {
+        let rules = Rules {
+            counts_by_address,
+            ..rules()
+        };
+        let mut watched = Watched::new(3, rules);
+        for _ in 0..2 {
+            watched.now += apart * SECOND;
+            watched.take(false).expect("one is ready");
+            let taken = watched.leases.pop().expect("just leased");
+            watched.roster.give_back(&taken, &limited, watched.now);
+        }
+        let third = watched.roster.take(Wish::default(), watched.now);
+        match cools_all {
+            true => assert_eq!(third, Err(NoLease::Cooling(watched.now + 30 * SECOND))),
+            false => assert_eq!(third.expect("ready").slot, 2),
+        }
+    }
+}
+
+#[test]
+fn a_wish_is_heard() {
+    let mut roster = Roster::new(3, rules());
+    let now = Instant::now();
+    let mut take = |wish| roster.take(wish, now).map(|taken| taken.slot);
+    let rather_not = |slot| Wish {
+        rather_not: Some(slot),
+        ..Wish::default()
+    };
+    assert_eq!(take(rather_not(0)), Ok(1));
+    let none_of = Wish {
+        none_of: &[0, 1],
+        ..Wish::default()
+    };
+    assert_eq!(take(none_of), Ok(2));
+    let nobody = Wish {
+        none_of: &[0, 1, 2],
+        ..Wish::default()
+    };
+    assert_eq!(take(nobody), Err(NoLease::Unwished));
+
+    let mut alone = Roster::new(1, rules());
+    let again = alone.take(rather_not(0), now).expect("the only one");
+    assert_eq!(again.slot, 0);
+}
+
+/// How long a lease takes, there and back.
+fn cost(roster: &mut Roster) -> Duration {
+    let (now, rounds) = (Instant::now(), 10_000);
+    let measured = (0..10).map(|_| {
+        let started = std::time::Instant::now();
+        for _ in 0..rounds {
+            let taken = roster.take(Wish::default(), now).expect("one is ready");
+            roster.give_back(&taken, &Outcome::Succeeded, now);
+        }
+        started.elapsed() / rounds
+    });
+    measured.min().unwrap_or_default()
+}
+
+#[test]
+fn choosing_costs_the_same_for_ten_and_for_ten_thousand() {
+    let few = cost(&mut Roster::new(10, rules()));
+    let many = cost(&mut Roster::new(10_000, rules()));
+    // Memory that is not in the nearest cache costs a little; looking at each would cost a thousand times as much.
+    assert!(many < 20 * few, "{few:?} for 10, {many:?} for 10,000");
+
+    // As much where nearly all cool.
+    let mut roster = Roster::new(10_000, rules());
+    let now = Instant::now();
+    for _ in 0..9_990 {
+        let taken = roster.take(Wish::default(), now).expect("one is ready");
+        roster.give_back(&taken, &Outcome::Limited(None), now);
+    }
+    let cooling = cost(&mut roster);
+    assert!(
+        cooling < 20 * few,
+        "{few:?} for 10, {cooling:?} beside 9,990 that cool"
+    );
+}

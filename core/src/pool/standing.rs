@@ -1,0 +1,397 @@
+//! What an upstream thinks of one credential, as far as is known: a state machine without a clock of its own.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::outcome::Outcome;
+use crate::config::Cooldown;
+
+/// The longest that a rate limit cools a credential, whatever the upstream says.
+const MAX_RATE_LIMIT: Duration = Duration::from_secs(60 * 60);
+/// For how long a spent quota cools a credential at first; each further time for twice as long.
+const FIRST_QUOTA_COOLDOWN: Duration = Duration::from_secs(60 * 60);
+/// The longest that a spent quota cools a credential.
+const MAX_QUOTA_COOLDOWN: Duration = Duration::from_secs(24 * 60 * 60);
+/// After how long a refused credential gets a trial chat at first; each further time after twice as long.
+const FIRST_TRIAL: Duration = Duration::from_secs(30);
+/// The longest until a refused credential's next trial chat.
+const MAX_TRIAL: Duration = Duration::from_secs(30 * 60);
+/// After how long a check that could not tell is made again at first; each further time after twice as long.
+const FIRST_CHECK_RETRY: Duration = Duration::from_secs(30);
+
+/// What an upstream thinks of a credential.
+///
+/// What an attempt or a check learns counts only where it was begun after the credential was last refused or restored: an answer
+/// that was on its way when a session died does not bring it back.
+#[derive(Debug, Clone)]
+pub(super) struct Standing {
+    state: State,
+    /// Changes whenever the credential is refused or restored.
+    epoch: u64,
+}
+
+/// The states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// May be leased.
+    Usable {
+        proof: Proof,
+        /// How often in a row the quota was found spent.
+        quota_streak: u32,
+    },
+    /// Is left alone for a while.
+    Cooling {
+        until: Instant,
+        reason: CoolingReason,
+        proof: Proof,
+        quota_streak: u32,
+    },
+    /// Is leased for trials only.
+    Invalid(Invalid),
+}
+
+/// What has shown that the upstream accepts a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Nothing yet.
+    Nothing,
+    /// A check.
+    Check,
+    /// An answer.
+    Answer,
+}
+
+/// Why a credential cools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CoolingReason {
+    /// It was used too fast.
+    RateLimit,
+    /// It has nothing left to spend.
+    Quota,
+}
+
+/// Why a credential is invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InvalidReason {
+    /// A session that has ended.
+    Expired,
+    /// A key that is not known, or no longer.
+    Revoked,
+    /// It is known, and not let in.
+    Blocked,
+    /// The upstream doesn't say.
+    Unknown,
+}
+
+/// How a refused credential may come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Invalid {
+    pub(super) reason: InvalidReason,
+    check: Check,
+    /// After how long a check that can't tell is made again.
+    check_retry: Duration,
+    /// Whether a check that passes is believed: not where it passed before and the next chat was refused all the same.
+    trusts_checks: bool,
+    trial: Trial,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Check {
+    At(Instant),
+    Running,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trial {
+    /// A check will tell.
+    None,
+    At {
+        at: Instant,
+        delay: Duration,
+    },
+    Running {
+        delay: Duration,
+    },
+}
+
+/// What a check has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The upstream accepts the credential, and would not accept just anything.
+    Accepted,
+    /// The upstream refuses the credential, and would not refuse just anything.
+    Refused,
+    /// The upstream answers so to anybody.
+    ProvesNothing,
+    /// The upstream could not be asked.
+    OutOfReach,
+}
+
+/// When checks are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CheckInterval {
+    /// Between two checks of an invalid credential.
+    pub(crate) interval: Duration,
+    /// The share of each wait that is waited, so that many don't come at once: about 1.
+    pub(crate) spread: f64,
+}
+
+impl CoolingReason {
+    /// The reason as operators read it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::RateLimit => "rate_limit",
+            Self::Quota => "quota",
+        }
+    }
+}
+
+impl InvalidReason {
+    /// The reason as operators read it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Blocked => "blocked",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Standing {
+    /// That of a credential of which nothing is known.
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::Usable {
+                proof: Proof::Nothing,
+                quota_streak: 0,
+            },
+            epoch: 0,
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// When a trial chat is due.
+    pub(super) fn trial_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Invalid(Invalid {
+                trial: Trial::At { at, .. },
+                ..
+            }) => Some(at),
+            State::Usable { .. } | State::Cooling { .. } | State::Invalid(_) => None,
+        }
+    }
+
+    /// When a check is due.
+    pub(super) fn check_at(&self) -> Option<Instant> {
+        match self.state {
+            State::Invalid(Invalid {
+                check: Check::At(at),
+                ..
+            }) => Some(at),
+            State::Usable { .. } | State::Cooling { .. } | State::Invalid(_) => None,
+        }
+    }
+
+    /// Ends a cool-down whose time has come.
+    pub(super) fn warm_up(&mut self, now: Instant) {
+        if let State::Cooling {
+            until,
+            proof,
+            quota_streak,
+            ..
+        } = self.state
+            && until <= now
+        {
+            self.state = State::Usable {
+                proof,
+                quota_streak,
+            };
+        }
+    }
+
+    /// Begins the trial that is due.
+    pub(super) fn begin_trial(&mut self) {
+        if let State::Invalid(invalid) = &mut self.state
+            && let Trial::At { delay, .. } = invalid.trial
+        {
+            invalid.trial = Trial::Running { delay };
+        }
+    }
+
+    /// Begins the check that is due.
+    pub(super) fn begin_check(&mut self) {
+        if let State::Invalid(invalid) = &mut self.state {
+            invalid.check = Check::Running;
+        }
+    }
+
+    /// Takes note of how an attempt ended that was begun in this epoch.
+    pub(super) fn learn(
+        &mut self,
+        epoch: u64,
+        outcome: &Outcome,
+        cooldown: Cooldown,
+        now: Instant,
+    ) {
+        if epoch != self.epoch {
+            return;
+        }
+        match self.state {
+            State::Usable {
+                proof,
+                quota_streak,
+            } => match *outcome {
+                Outcome::Succeeded => {
+                    self.state = State::Usable {
+                        proof: Proof::Answer,
+                        quota_streak: 0,
+                    };
+                }
+                Outcome::Limited(told) => self.limit(proof, told, cooldown, now),
+                Outcome::QuotaSpent => self.spend_quota(proof, quota_streak, cooldown, now),
+                Outcome::Refused(reason) => self.refuse(reason, proof, now),
+                Outcome::Unavailable | Outcome::Late | Outcome::SaysNothing => {}
+            },
+            State::Cooling {
+                reason,
+                proof,
+                quota_streak,
+                ..
+            } => match *outcome {
+                Outcome::Limited(told) => self.limit(proof, told, cooldown, now),
+                Outcome::QuotaSpent if reason == CoolingReason::RateLimit => {
+                    self.spend_quota(proof, quota_streak, cooldown, now);
+                }
+                Outcome::Refused(reason) => self.refuse(reason, proof, now),
+                // Several attempts may find one empty purse: it is emptied once.
+                Outcome::QuotaSpent
+                | Outcome::Succeeded
+                | Outcome::Unavailable
+                | Outcome::Late
+                | Outcome::SaysNothing => {}
+            },
+            State::Invalid(mut invalid) => {
+                let Trial::Running { delay } = invalid.trial else {
+                    return;
+                };
+                let delay = match outcome {
+                    Outcome::Succeeded => return self.restore(Proof::Answer),
+                    Outcome::Refused(_) => (delay * 2).min(MAX_TRIAL),
+                    Outcome::Limited(_)
+                    | Outcome::QuotaSpent
+                    | Outcome::Unavailable
+                    | Outcome::Late
+                    | Outcome::SaysNothing => delay,
+                };
+                invalid.trial = Trial::At {
+                    at: now + delay,
+                    delay,
+                };
+                self.state = State::Invalid(invalid);
+            }
+        }
+    }
+
+    /// Takes note of what a check has shown that was begun in this epoch.
+    pub(super) fn checked(
+        &mut self,
+        epoch: u64,
+        verdict: Verdict,
+        interval: CheckInterval,
+        now: Instant,
+    ) {
+        let State::Invalid(mut invalid) = self.state else {
+            return;
+        };
+        if epoch != self.epoch {
+            return;
+        }
+        let mut next_check = interval.interval;
+        match verdict {
+            Verdict::Accepted if invalid.trusts_checks => return self.restore(Proof::Check),
+            Verdict::Accepted | Verdict::ProvesNothing => {
+                if invalid.trial == Trial::None {
+                    invalid.trial = Trial::At {
+                        at: now + FIRST_TRIAL,
+                        delay: FIRST_TRIAL,
+                    };
+                }
+            }
+            Verdict::Refused => {}
+            Verdict::OutOfReach => {
+                next_check = invalid.check_retry.min(interval.interval);
+                invalid.check_retry = next_check.saturating_mul(2);
+            }
+        }
+        invalid.check = Check::At(now + next_check.mul_f64(interval.spread));
+        self.state = State::Invalid(invalid);
+    }
+
+    fn limit(&mut self, proof: Proof, told: Option<Duration>, cooldown: Cooldown, now: Instant) {
+        let Cooldown::For(default) = cooldown else {
+            return;
+        };
+        let new = State::Cooling {
+            until: now + told.unwrap_or(default).min(MAX_RATE_LIMIT),
+            reason: CoolingReason::RateLimit,
+            proof,
+            quota_streak: 0,
+        };
+        self.cool(new);
+    }
+
+    fn spend_quota(&mut self, proof: Proof, quota_streak: u32, cooldown: Cooldown, now: Instant) {
+        if cooldown == Cooldown::Off {
+            return;
+        }
+        let for_how_long = FIRST_QUOTA_COOLDOWN
+            .saturating_mul(2_u32.saturating_pow(quota_streak))
+            .min(MAX_QUOTA_COOLDOWN);
+        self.cool(State::Cooling {
+            until: now + for_how_long,
+            reason: CoolingReason::Quota,
+            proof,
+            quota_streak: quota_streak.saturating_add(1),
+        });
+    }
+
+    /// Cools, unless it cools for longer already.
+    fn cool(&mut self, new: State) {
+        match (self.state, new) {
+            (State::Cooling { until: old, .. }, State::Cooling { until: new, .. })
+                if new <= old => {}
+            _ => self.state = new,
+        }
+    }
+
+    fn refuse(&mut self, reason: InvalidReason, proof: Proof, now: Instant) {
+        self.epoch += 1;
+        self.state = State::Invalid(Invalid {
+            reason,
+            check: Check::At(now),
+            check_retry: FIRST_CHECK_RETRY,
+            trusts_checks: proof != Proof::Check,
+            trial: Trial::None,
+        });
+    }
+
+    fn restore(&mut self, proof: Proof) {
+        self.epoch += 1;
+        self.state = State::Usable {
+            proof,
+            quota_streak: 0,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;

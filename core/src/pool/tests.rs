@@ -1,0 +1,214 @@
+use std::{num::NonZeroU32, time::Duration};
+
+use futures_util::poll;
+
+use super::*;
+use crate::{
+    config::Cooldown,
+    upstream::{Credential, Failure, FailureKind},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const CHECKS: CheckInterval = CheckInterval {
+    interval: Duration::from_secs(1800),
+    spread: 1.0,
+};
+
+fn rules() -> Rules {
+    Rules {
+        cooldown: Cooldown::For(60 * SECOND),
+        concurrency: None,
+        requests_per_minute: None,
+        counts_by_address: false,
+    }
+}
+
+fn one_at_a_time() -> Rules {
+    Rules {
+        concurrency: NonZeroU32::new(1),
+        ..rules()
+    }
+}
+
+fn pool(count: usize, rules: Rules) -> Arc<Pool> {
+    let member = || Member::new(Credential::Anonymous, CredentialSource::Config);
+    let members = std::iter::repeat_with(member).take(count).collect();
+    Arc::new(Pool::new("one", members, rules, true))
+}
+
+fn lease(pool: &Arc<Pool>) -> Result<Lease, NoLease> {
+    pool.lease(Wish::default())
+}
+
+fn fail(pool: &Arc<Pool>, kind: FailureKind) {
+    lease(pool)
+        .expect("ready")
+        .failed(&Failure::new(kind, "no"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_comes_back_however_its_attempt_ends() {
+    let ends: [fn(Lease); 4] = [
+        drop,
+        |mut lease| lease.succeeded(),
+        |mut lease| lease.failed(&Failure::new(FailureKind::Rejected, "no")),
+        |mut lease| {
+            lease.succeeded();
+            lease.failed(&Failure::new(FailureKind::Unauthorized, "told twice"));
+        },
+    ];
+    let pool = pool(1, one_at_a_time());
+    for end in ends {
+        let taken = lease(&pool).expect("ready");
+        assert_eq!(lease(&pool).err(), Some(NoLease::Busy(None)));
+        end(taken);
+        assert!(lease(&pool).is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_are_served_in_the_order_in_which_they_came() {
+    let pool = pool(1, one_at_a_time());
+    let pools = [Arc::clone(&pool)];
+    let until = Instant::now() + 2 * SECOND;
+    let mut held = lease(&pool).expect("ready");
+    let mut waiting: Vec<_> = (0..3)
+        .map(|_| Box::pin(first_free(&pools, until)))
+        .collect();
+    for waiter in &mut waiting {
+        assert!(poll!(waiter).is_pending());
+    }
+    // Who leaves the queue is passed over.
+    drop(waiting.remove(1));
+    for mut waiter in waiting {
+        held.succeeded();
+        assert!(lease(&pool).is_err(), "nobody overtakes");
+        let (_, served) = waiter.as_mut().await.expect("served");
+        held = served;
+    }
+    drop(held);
+    assert!(lease(&pool).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_handed_to_somebody_who_left_goes_to_the_next() {
+    let pool = pool(1, one_at_a_time());
+    let pools = [Arc::clone(&pool)];
+    let until = Instant::now() + 2 * SECOND;
+    let held = lease(&pool).expect("ready");
+    let mut first = Box::pin(first_free(&pools, until));
+    let mut second = Box::pin(first_free(&pools, until));
+    assert!(poll!(&mut first).is_pending());
+    assert!(poll!(&mut second).is_pending());
+    drop(held);
+    drop(first);
+    assert!(second.await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_two_pools_takes_one_lease() {
+    let pools = [pool(1, one_at_a_time()), pool(1, one_at_a_time())];
+    let held = [
+        lease(&pools[0]).expect("ready"),
+        lease(&pools[1]).expect("ready"),
+    ];
+    let until = Instant::now() + 2 * SECOND;
+    let mut waiting = Box::pin(first_free(&pools, until));
+    assert!(poll!(&mut waiting).is_pending());
+    let [first, second] = held;
+    drop(second);
+    drop(first);
+    let (served_by, _lease) = waiting.await.expect("served");
+    assert_eq!(served_by, 1);
+    assert!(lease(&pools[0]).is_ok());
+    assert!(lease(&pools[1]).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_when_a_credential_is_ready_or_the_time_is_up() {
+    let a_minute = Rules {
+        requests_per_minute: NonZeroU32::new(1),
+        ..rules()
+    };
+    let pools = [pool(1, a_minute)];
+    let started = Instant::now();
+    drop(lease(&pools[0]).expect("ready"));
+    assert!(first_free(&pools, started + 2 * SECOND).await.is_none());
+    assert_eq!(started.elapsed(), 2 * SECOND);
+    assert!(first_free(&pools, started + 100 * SECOND).await.is_some());
+    assert_eq!(started.elapsed(), 60 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_empties_no_pool() {
+    let pool = pool(3, rules());
+    for _ in 0..5 {
+        fail(&pool, FailureKind::Unavailable);
+    }
+    let until = Instant::now() + 10 * SECOND;
+    assert_eq!(lease(&pool).err(), Some(NoLease::Broken(Some(until))));
+    tokio::time::advance(10 * SECOND).await;
+    let mut probe = lease(&pool).expect("one may try");
+    assert_eq!(lease(&pool).err(), Some(NoLease::Broken(None)));
+    probe.accepted();
+    // Its answer has only begun, and yet all three are back.
+    let all: Vec<_> = (0..3)
+        .map(|_| lease(&pool).expect("ready").slot())
+        .collect();
+    assert_eq!(all, [0, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_that_leave_or_err_change_nothing() {
+    let pool = pool(2, rules());
+    for _ in 0..1000 {
+        drop(lease(&pool));
+        fail(&pool, FailureKind::Rejected);
+    }
+    assert!(lease(&pool).is_ok());
+    let states = [0, 1].map(|slot| pool.shared().roster.state(slot));
+    let fresh = Roster::new(1, rules()).state(0);
+    assert_eq!(states, [fresh, fresh]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_credential_is_checked_once() {
+    let pool = pool(2, rules());
+    let mut checks = Box::pin(pool.next_check());
+    assert!(poll!(&mut checks).is_pending());
+    let leases: Vec<_> = (0..4).map(|_| lease(&pool).expect("ready")).collect();
+    for mut lease in leases {
+        // Each of the two is refused twice.
+        lease.failed(&Failure::new(FailureKind::Unauthorized, "no"));
+    }
+    let first = checks.await;
+    let second = pool.next_check().await;
+    assert_ne!(first.member.id, second.member.id);
+    assert!(poll!(Box::pin(pool.next_check())).is_pending());
+    assert_eq!(lease(&pool).err(), Some(NoLease::NoneValid));
+
+    pool.checked(&first, Verdict::Accepted, CHECKS);
+    assert_eq!(
+        lease(&pool).expect("it is back").credential_id(),
+        first.member.id
+    );
+    pool.checked(&second, Verdict::Refused, CHECKS);
+    let refused_at = Instant::now();
+    assert_eq!(pool.next_check().await.member.id, second.member.id);
+    assert_eq!(refused_at.elapsed(), CHECKS.interval);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_is_answered_brings_the_credential_back_with_its_first_token() {
+    let pool = pool(1, rules());
+    fail(&pool, FailureKind::Unauthorized);
+    let check = pool.next_check().await;
+    pool.checked(&check, Verdict::ProvesNothing, CHECKS);
+    tokio::time::advance(29 * SECOND).await;
+    assert_eq!(lease(&pool).err(), Some(NoLease::NoneValid));
+    tokio::time::advance(SECOND).await;
+    let mut trial = lease(&pool).expect("a trial");
+    assert_eq!(lease(&pool).err(), Some(NoLease::NoneValid));
+    trial.accepted();
+    assert!(lease(&pool).is_ok());
+}
