@@ -14,8 +14,13 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D target/release/llm2api /rootfs/usr/local/bin/llm2api \
     && install -d -m 0700 -o 10001 -g 10001 /rootfs/data
 
+# Built for --target with-model only.
+FROM python:3.13-slim-bookworm AS model
+COPY tools/first_model.py /src/
+RUN ["python3", "/src/first_model.py", "fetch", "/models"]
+
 # hadolint ignore=DL3006
-FROM ${RUNTIME}
+FROM ${RUNTIME} AS base
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="llm2api" \
@@ -34,3 +39,11 @@ EXPOSE 9999 50051
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 CMD ["llm2api", "healthcheck"]
 ENTRYPOINT ["llm2api"]
+
+# Not below /data, where a volume would hide it. The link makes a layer of its own, which later images have in common.
+FROM base AS with-model
+COPY --link --from=model /models/ /usr/share/llm2api/models/
+ENV LOCAL_MODEL=/usr/share/llm2api/models/SmolLM2-135M-Instruct.Q4_1.gguf
+
+# The last one is what is built without --target.
+FROM base AS plain

@@ -15,6 +15,8 @@ export PATH := $(PATH):/usr/sbin
 
 PYTHON ?= python3
 IMAGE ?= llm2api
+IMAGE_TARGET ?= plain
+LLM2API := $(CARGO_TARGET_DIR)/release/llm2api
 
 # One stamp per content: whoever changes a list of tools gets them installed, everybody else waits for nothing.
 stamp = $(LLM2API_TEST_TOOLS)/$(1)-$(shell { $(PYTHON) --version; cat $(2); } 2>&1 | sha256sum | cut -c1-16).installed
@@ -31,9 +33,10 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Start llm2api, built for release; settings come from the environment (UPSTREAM_URL=… make run)
+run: build ## Start llm2api, a small model inside; settings come from the environment (UPSTREAM_URL=… make run)
 	@# An LLM2API_… that is no setting would stop the start.
-	env --unset=LLM2API_TEST_TOOLS cargo run --release --locked --package llm2api
+	@env --unset=LLM2API_TEST_TOOLS $(PYTHON) tools/first_model.py add $(LLM2API) --tools $(LLM2API_TEST_TOOLS)
+	env --unset=LLM2API_TEST_TOOLS $(LLM2API)
 
 .PHONY: build
 build: ## Build llm2api for release
@@ -67,12 +70,12 @@ fmt: ## Format the code
 .PHONY: bench
 bench: bench-packages ## Measure against nginx, table into docs/performance.md (QUICK=1, ONLY="rounds memory": printed only)
 	cargo build --release --locked --package llm2api --package llm2api-bench
-	$(CARGO_TARGET_DIR)/release/llm2api-bench --llm2api $(CARGO_TARGET_DIR)/release/llm2api \
+	$(CARGO_TARGET_DIR)/release/llm2api-bench --llm2api $(LLM2API) \
 	    $(if $(QUICK)$(ONLY),$(if $(QUICK),--quick) $(addprefix --only ,$(ONLY)),--write docs/performance.md)
 
 .PHONY: image
-image: ## Build the container image (IMAGE=name:tag)
-	docker build --tag $(IMAGE) \
+image: ## Build the container image (IMAGE=name:tag; IMAGE_TARGET=with-model has a small model inside)
+	docker build --tag $(IMAGE) --target $(IMAGE_TARGET) \
 	    --build-arg REVISION=$$(git rev-parse HEAD) \
 	    --build-arg CREATED=$$(git show --no-patch --format=%cI HEAD) .
 

@@ -36,6 +36,7 @@ mod bad_streams;
 mod chat_ui;
 mod cores;
 mod crate_graph;
+mod first_model;
 mod grpc;
 mod latency;
 mod leaving;
