@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::{
-    canned,
+    canned, local_model,
     stage::{binary, instance},
 };
 
@@ -52,20 +52,21 @@ fn the_pages_show_every_example_as_it_is() {
 }
 
 #[tokio::test]
-async fn the_example_of_a_file_is_understood() {
-    let file = root().join("docs/examples/llm2api.toml");
-    let data = TempDir::new().unwrap();
-    run_well(
-        Command::new(binary())
-            .args(["config", "--config"])
-            .arg(file)
-            .env_clear()
-            .env("DATA_DIR", data.path()),
-    )
-    .await;
+async fn the_examples_of_files_are_understood() {
+    for name in ["llm2api.toml", "sessions.toml"] {
+        let data = TempDir::new().unwrap();
+        run_well(
+            Command::new(binary())
+                .args(["config", "--config"])
+                .arg(root().join("docs/examples").join(name))
+                .env_clear()
+                .env("DATA_DIR", data.path()),
+        )
+        .await;
+    }
 }
 
-both_deployments!(the_examples_run);
+both_deployments!(the_examples_run, the_first_answer_is_the_one_that_is_shown);
 
 async fn the_examples_run(deployment: Deployment) {
     let upstream = ScriptedUpstream::start(&[MODEL]).await;
@@ -120,6 +121,31 @@ async fn the_examples_run(deployment: Deployment) {
     }
     let printed = run_well(node().arg(here("openai_stream.mjs"))).await;
     assert_eq!(printed, format!("{text}\n"));
+}
+
+async fn the_first_answer_is_the_one_that_is_shown(deployment: Deployment) {
+    let instance = instance(deployment)
+        .setting("LOCAL_MODEL", &local_model::file().display().to_string())
+        .start()
+        .await;
+    let folder = TempDir::new().unwrap();
+    let script = folder.path().join("first.sh");
+    let code = example("first.sh").replace("127.0.0.1:9999", &instance.http().to_string());
+    fs::write(&script, code).unwrap();
+    let mut answer: Value = serde_json::from_str(&run_well(&mut shell(&script)).await).unwrap();
+    let text = &answer["choices"][0]["message"]["content"];
+    assert!(text.as_str().unwrap().contains("Paris"), "{text}");
+    for page in ["README.md", "README.zh-CN.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        let after = &text[text.find(&example("first.sh")).unwrap()..];
+        let shown = after.lines().find(|line| line.starts_with('{')).unwrap();
+        let mut shown: Value = serde_json::from_str(shown).unwrap();
+        for member in ["id", "created"] {
+            answer[member] = shown[member].take();
+            shown[member] = answer[member].clone();
+        }
+        assert_eq!(answer, shown, "{page}");
+    }
 }
 
 /// A shell that runs this script and finds grpcurl.
