@@ -61,6 +61,12 @@ pub(crate) fn newest(files: &[ModelFile]) -> Option<&ModelFile> {
         .max_by_key(|file| (file.modified, file.path.as_path()))
 }
 
+/// The id of the model in this file, whatever the file's name ends with.
+pub(crate) fn id(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    model_id(&name).unwrap_or_else(|| name.to_lowercase())
+}
+
 /// The id of the model in a file of this name; `None` where the name is no model file's.
 pub(crate) fn model_id(file_name: &str) -> Option<String> {
     let (name, extension) = file_name.rsplit_once('.')?;
@@ -69,6 +75,21 @@ pub(crate) fn model_id(file_name: &str) -> Option<String> {
 }
 
 impl ModelFile {
+    /// The file at a path, which may have any name.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        let metadata = fs::metadata(path)?;
+        Ok(Self {
+            id: id(path),
+            path: path.to_owned(),
+            size_bytes: metadata.len(),
+            modified: metadata.modified()?,
+        })
+    }
+
     fn new(path: PathBuf, metadata: &Metadata) -> Option<Self> {
         Some(Self {
             id: model_id(path.file_name()?.to_str()?)?,
@@ -135,5 +156,16 @@ mod tests {
         assert_eq!(newest_id(), "b");
         write(&data_dir, "c.gguf", 1, 20);
         assert_eq!(newest_id(), "c");
+    }
+
+    #[test]
+    fn a_file_that_is_named_by_its_path_may_be_called_anything() {
+        for (path, expected) in [
+            ("/a/Tiny.Q4_1.GGUF", "tiny.q4_1"),
+            ("Tiny.bin", "tiny.bin"),
+            ("/a/.gguf", ".gguf"),
+        ] {
+            assert_eq!(id(Path::new(path)), expected);
+        }
     }
 }

@@ -210,9 +210,9 @@ fn text(facts: &Facts) -> String {
 }
 
 const NO_UPSTREAM: &str = "\
-There is no upstream yet, so chats answer 503. Name one, or a model's file, and start again:
+There is no upstream yet, so chats answer 503. Name one, or bring a model for this machine, and start again:
   UPSTREAM_URL=https://api.example.org/v1 UPSTREAM_API_KEY=sk-… llm2api
-  LOCAL_MODEL=/path/to/model.gguf llm2api";
+  llm2api model add FILE-or-URL && llm2api";
 
 fn clients(clients: Clients) -> String {
     match clients {

@@ -70,7 +70,7 @@ def add(llm2api, tools):
     if listing.returncode != 0:
         return  # The start says what is wrong, in its own words.
     listing = json.loads(listing.stdout)
-    if listing["models"] or listing.get("local_model"):
+    if listing["models"] or listing["local_model"]:
         return
     installed = pathlib.Path(tools).glob("venv/lib/python3*/site-packages/" + MEMBER) if tools else ()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,25 +1,15 @@
 //! The local model: which file it is, and how the upstream that answers with it is offered.
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 
 use llm2api_core::config::{ChatUiConfig, UpstreamConfig, UpstreamKind};
 use url::Url;
 
 use super::{Configuration, problem::Problem, settings::UpstreamSettings};
+use crate::model_folder;
 
 /// The upstream's name where the file gives it none, and another name for its model.
 const LOCAL: &str = "local";
-
-/// The folder in `DATA_DIR` with model files.
-const MODELS: &str = "models";
-
-/// How a model file's name ends.
-const EXTENSION: &str = "gguf";
 
 /// The last resort: behind all upstreams that the operator gave no such place.
 const LAST: i32 = i32::MAX;
@@ -108,7 +98,7 @@ impl LocalUpstream {
         let file = std::path::absolute(file)?;
         let url = Url::from_file_path(&file)
             .map_err(|()| io::Error::new(io::ErrorKind::InvalidInput, "no path of a file"))?;
-        let id = model_id(&file);
+        let id = model_folder::id(&file);
         // There is one model for all names.
         let names = self.aliases.iter().cloned().chain([LOCAL.to_owned()]);
         let aliases: BTreeMap<String, String> = names
@@ -153,16 +143,19 @@ impl Configuration {
             let asked_at = given.map(|_| &origin).or(self.local.declared_at.as_ref());
             return asked_at.map_or(Ok(()), |at| Err(Problem::new(at, NOT_BUILT_IN)));
         }
-        let folder = self.settings.data_dir.join(MODELS);
-        let file = match (given, newest(&folder), &self.local.declared_at) {
+        let data_dir = &self.settings.data_dir;
+        // A folder that can't be read has no model that could be.
+        let files = model_folder::files(data_dir).unwrap_or_default();
+        let newest = model_folder::newest(&files).map(|file| file.path.clone());
+        let file = match (given, newest, &self.local.declared_at) {
             (Some(file), _, _) => check_file(file)
                 .map(|()| file.to_owned())
                 .map_err(|error| Problem::new(&origin, format!("{}: {error}", file.display())))?,
             (None, Some(file), _) => file,
             (None, None, Some(declared_at)) => {
                 let message = format!(
-                    "there is no model file: set LOCAL_MODEL, or put a .{EXTENSION} file into {}",
-                    folder.display()
+                    "there is no model file: set LOCAL_MODEL, or put a .gguf file into {}",
+                    model_folder::path(data_dir).display()
                 );
                 return Err(Problem::new(declared_at, message));
             }
@@ -189,15 +182,6 @@ impl Configuration {
     }
 }
 
-/// The model's id: the file's name in lower case, without its extension.
-fn model_id(file: &Path) -> String {
-    let name = match file.extension() {
-        Some(extension) if extension.eq_ignore_ascii_case(EXTENSION) => file.file_stem(),
-        _ => file.file_name(),
-    };
-    name.unwrap_or_default().to_string_lossy().to_lowercase()
-}
-
 /// Fails where this is no file that can be read.
 fn check_file(file: &Path) -> io::Result<()> {
     // Opening what is no file, such as a pipe, might wait for ever.
@@ -205,16 +189,4 @@ fn check_file(file: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
     }
     fs::File::open(file).map(drop)
-}
-
-/// The newest model file in a folder; of equally old ones the last by name.
-fn newest(folder: &Path) -> Option<PathBuf> {
-    let files = fs::read_dir(folder).ok()?.filter_map(|entry| {
-        let path = entry.ok()?.path();
-        let is_model = path.extension()?.eq_ignore_ascii_case(EXTENSION);
-        let metadata = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
-        let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        is_model.then_some((modified, path))
-    });
-    files.max().map(|(_, path)| path)
 }

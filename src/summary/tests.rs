@@ -50,9 +50,9 @@ fn without_an_upstream_it_names_the_line_to_set() {
             "  clients    need no key from loopback and private addresses; others are refused until API_KEY is set",
             "  admin key  in ./data/admin.key",
             "",
-            "There is no upstream yet, so chats answer 503. Name one, or a model's file, and start again:",
+            "There is no upstream yet, so chats answer 503. Name one, or bring a model for this machine, and start again:",
             "  UPSTREAM_URL=https://api.example.org/v1 UPSTREAM_API_KEY=sk-… llm2api",
-            "  LOCAL_MODEL=/path/to/model.gguf llm2api",
+            "  llm2api model add FILE-or-URL && llm2api",
             "",
         ]
     );

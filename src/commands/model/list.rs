@@ -1,6 +1,7 @@
 //! `llm2api model list`: which models there are.
 
 use std::{
+    fs,
     io::{self, Write},
     path::Path,
     process::ExitCode,
@@ -19,17 +20,27 @@ use crate::{
 
 /// Prints the models.
 pub(super) fn run(configuration: &Configuration, json: bool) -> ExitCode {
-    let data_dir = &configuration.settings.data_dir;
-    let folder = model_folder::path(data_dir);
-    let files = model_folder::files(data_dir)
+    let settings = &configuration.settings;
+    let folder = model_folder::path(&settings.data_dir);
+    let files = model_folder::files(&settings.data_dir)
         .with_context(|| format!("can't read the folder {}", folder.display()));
-    let files = match files {
+    let mut files = match files {
         Ok(files) => files,
         Err(error) => return failure(&error),
     };
-    let served = model_folder::newest(&files).map(|file| file.path.as_path());
+    let named = settings.local_model.as_deref();
+    let served = named.or_else(|| Some(model_folder::newest(&files)?.path.as_path()));
+    let served = served.map(Path::to_owned);
+    if let Some(named) = named
+        && !files.iter().any(|file| is_same(&file.path, named))
+    {
+        match ModelFile::at(named) {
+            Ok(file) => files.push(file),
+            Err(error) => eprintln!("llm2api: LOCAL_MODEL: {}: {error}", named.display()),
+        }
+    }
     let text = if json {
-        as_json(&folder, &files, served)
+        as_json(&folder, &files, served.as_deref(), named)
     } else {
         if files.is_empty() {
             eprintln!(
@@ -37,14 +48,28 @@ pub(super) fn run(configuration: &Configuration, json: bool) -> ExitCode {
                 folder.display()
             );
         }
-        as_table(&files, served)
+        as_table(&files, served.as_deref())
     };
     // A reader that went away has seen enough.
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
 
-fn as_json(folder: &Path, files: &[ModelFile], served: Option<&Path>) -> String {
+/// Whether two paths lead to one file.
+fn is_same(left: &Path, right: &Path) -> bool {
+    left == right
+        || matches!(
+            (fs::canonicalize(left), fs::canonicalize(right)),
+            (Ok(left), Ok(right)) if left == right
+        )
+}
+
+fn as_json(
+    folder: &Path,
+    files: &[ModelFile],
+    served: Option<&Path>,
+    local_model: Option<&Path>,
+) -> String {
     let models: Vec<_> = files
         .iter()
         .map(|file| {
@@ -54,19 +79,23 @@ fn as_json(folder: &Path, files: &[ModelFile], served: Option<&Path>) -> String 
                 "path": file.path.display().to_string(),
                 "size_bytes": file.size_bytes,
                 "modified_at": written.map_or(0, |time| time.as_secs()),
-                "default": served == Some(&file.path),
+                "default": served.is_some_and(|served| is_same(served, &file.path)),
             })
         })
         .collect();
-    let folder = folder.display().to_string();
-    format!("{:#}\n", json!({ "folder": folder, "models": models }))
+    let text = json!({
+        "folder": folder.display().to_string(),
+        "local_model": local_model.map(|path| path.display().to_string()),
+        "models": models,
+    });
+    format!("{text:#}\n")
 }
 
 fn as_table(files: &[ModelFile], served: Option<&Path>) -> String {
     let rows: Vec<[String; 4]> = files
         .iter()
         .map(|file| {
-            let mark = match served == Some(&file.path) {
+            let mark = match served.is_some_and(|served| is_same(served, &file.path)) {
                 true => "default",
                 false => "",
             };
@@ -119,11 +148,16 @@ mod tests {
     #[test]
     fn models_are_shown_as_json() {
         let files = [file("a", 5), file("b", 6)];
-        let shown = as_json(Path::new("data/models"), &files, Some(&files[0].path));
+        let shown = as_json(
+            Path::new("data/models"),
+            &files,
+            Some(&files[0].path),
+            Some(Path::new("data/models/a.gguf")),
+        );
         let shown: Value = serde_json::from_str(&shown).unwrap();
         assert_eq!(
             shown,
-            json!({"folder": "data/models", "models": [
+            json!({"folder": "data/models", "local_model": "data/models/a.gguf", "models": [
                 {"id": "a", "path": "data/models/a.gguf", "size_bytes": 5, "modified_at": 2, "default": true},
                 {"id": "b", "path": "data/models/b.gguf", "size_bytes": 6, "modified_at": 2, "default": false},
             ]})
