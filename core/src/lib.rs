@@ -16,3 +16,5 @@ mod upstream;
 
 pub use self::core::{Core, CoreError, InProcess, Stopping, UpstreamOverview};
 pub use upstream::AddressError;
+#[cfg(feature = "local")]
+pub use upstream::check_model_file;

@@ -25,6 +25,8 @@ use tonic::async_trait;
 
 pub(crate) use failure::{Clock, Failure, FailureKind};
 pub use http_client::AddressError;
+#[cfg(feature = "local")]
+pub use local::check_model_file;
 
 use crate::config::{Config, UpstreamConfig, UpstreamKind};
 

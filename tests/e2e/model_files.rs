@@ -83,15 +83,52 @@ impl DataDir {
     }
 }
 
-/// The bytes of a file that begins as a model's does; another number makes another file.
+/// A model's file, as far as it is looked at before its weights are; another number makes another file.
 fn model(number: u8) -> Bytes {
-    let mut bytes = b"GGUF\x03\0\0\0".to_vec();
-    bytes.extend((0..300_000_u32).map(|at| (at % 251) as u8 ^ number));
-    bytes.into()
+    gguf("llama", number)
 }
 
+/// A GGUF file of this architecture, of [`SIZE`] bytes.
+fn gguf(architecture: &str, number: u8) -> Bytes {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let entry = |key: &str, kind: u32, value: &[u8]| {
+        [&text(key), kind.to_le_bytes().as_slice(), value].concat()
+    };
+    // The numbers of the format's types.
+    let (count, string, list) = (10_u32, 8_u32, 9_u32);
+    let counts = [
+        ("llama.block_count", 2_u64),
+        ("llama.context_length", 512),
+        ("llama.embedding_length", 64),
+        ("llama.feed_forward_length", 96),
+        ("llama.attention.head_count", 4),
+    ];
+    let tokens = [
+        string.to_le_bytes().as_slice(),
+        &1_u64.to_le_bytes(),
+        &text("a"),
+    ]
+    .concat();
+    let mut entries = vec![
+        entry("general.architecture", string, &text(architecture)),
+        entry("tokenizer.ggml.tokens", list, &tokens),
+        entry("tokenizer.chat_template", string, &text("")),
+    ];
+    entries.extend(counts.map(|(key, number)| entry(key, count, &number.to_le_bytes())));
+    let mut file = b"GGUF\x03\0\0\0".to_vec();
+    file.extend(0_u64.to_le_bytes());
+    file.extend((entries.len() as u64).to_le_bytes());
+    file.extend(entries.concat());
+    let filled = file.len();
+    file.extend((filled..SIZE).map(|at| (at % 251) as u8 ^ number));
+    file.into()
+}
+
+/// The size of the tests' files.
+const SIZE: usize = 300_008;
+
 /// What coreutils' `sha256sum` says of it.
-const SHA256_OF_MODEL_0: &str = "28a130a5034d4fe086ca9e46324bea35bc31bc51b17cbeb3680384a4ff523128";
+const SHA256_OF_MODEL_0: &str = "c566589ef13b1685768401aa7b53a5b343d6abdb7b13f422764b766f98de3bdc";
 
 #[tokio::test]
 async fn a_file_is_copied_and_listed() {
@@ -198,6 +235,26 @@ async fn a_file_that_is_no_model_is_refused() {
             line,
             format!("llm2api: {} is not a GGUF file", source.display())
         );
+        assert_eq!(data.names(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_be_computed_here_is_refused() {
+    let data = DataDir::new();
+    let source = data.path().join("a.gguf");
+    let template = Bytes::from_static(b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    for (content, problem) in [
+        (
+            gguf("mamba", 0),
+            "needs architecture mamba, which is not supported",
+        ),
+        (template, "has no usable general.architecture"),
+        (model(0).slice(..100), "is damaged: it ends too early"),
+    ] {
+        fs::write(&source, content).unwrap();
+        let line = data.failure(&["add", source.to_str().unwrap()]).await;
+        assert_eq!(line, format!("llm2api: {} {problem}", source.display()));
         assert_eq!(data.names(), [""; 0]);
     }
 }

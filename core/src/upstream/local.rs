@@ -8,7 +8,12 @@ mod support;
 #[cfg(test)]
 mod tests;
 
-use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use llm2api_local::{Engine, Options, StartError, UnsupportedProcessor};
 use llm2api_proto::v1::ChatRequest;
@@ -20,6 +25,20 @@ use super::{Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Ups
 
 /// When to come again where more requests begin at once than there is room for.
 const SOON: Duration = Duration::from_secs(1);
+
+/// Looks whether the model of a file can be computed here, as far as that shows without its weights. That this processor can't compute
+/// any is the start's to tell.
+///
+/// # Errors
+///
+/// What hinders it, to be read after the file's name.
+pub fn check_model_file(file: &Path) -> Result<(), String> {
+    let Ok(engine) = Engine::open(file, Options::default()) else {
+        return Ok(());
+    };
+    let checked = engine.check();
+    checked.map_err(|error| error.source().map(chain).unwrap_or_default())
+}
 
 /// A model on this machine's processor.
 pub(super) struct Local {

@@ -1,4 +1,4 @@
-//! What makes a file a GGUF file. Whether its model can be computed here is another question, which the core answers.
+//! What makes a file a GGUF file, by its first bytes. Whether its model can be computed here is for the core to say, of the whole.
 
 /// Bytes by which a GGUF file is known: its mark, and the format's version.
 pub(super) const HEAD_SIZE: usize = 8;

@@ -241,6 +241,11 @@ impl Unfinished {
             self.kept = false;
             bail!("{source} has the SHA-256 {checksum}, and not {expected}; nothing was changed");
         }
+        #[cfg(feature = "local")]
+        if let Err(problem) = llm2api_core::check_model_file(&self.path) {
+            self.kept = false;
+            bail!("{source} {problem}");
+        }
         self.put_in_place()
             .with_context(|| format!("can't write {}", self.target.display()))?;
         Ok(checksum)
