@@ -36,7 +36,7 @@ pub(super) async fn copy(
 
     unfinished.begin(None)?;
     let size_bytes = metadata.len();
-    if rustix::fs::ioctl_ficlone(unfinished.file(), &file).is_ok() {
+    if share(&file, unfinished.file()) {
         unfinished.set_length(size_bytes);
         return Ok(());
     }
@@ -56,4 +56,16 @@ pub(super) async fn copy(
         // So that Ctrl-C is heard.
         tokio::task::yield_now().await;
     }
+}
+
+/// Makes a file share the bytes of another, where the file system can; tells whether it does.
+#[cfg(target_os = "linux")]
+fn share(source: &File, target: &File) -> bool {
+    rustix::fs::ioctl_ficlone(target, source).is_ok()
+}
+
+/// Elsewhere they are copied.
+#[cfg(not(target_os = "linux"))]
+fn share(_source: &File, _target: &File) -> bool {
+    false
 }
