@@ -85,7 +85,6 @@ async fn a_client_that_leaves_makes_room(deployment: Deployment) {
 
 async fn a_full_queue_says_when_to_come_again(deployment: Deployment) {
     let instance = started(deployment).await;
-    begun(&instance, 1).await;
     let mut clients = JoinSet::new();
     for _ in 0..AT_ONCE + QUEUED + 5 {
         let mut client = instance.client().await;
