@@ -70,7 +70,7 @@ pub struct InProcess {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CoreError {
-    /// An upstream's address or proxy can't be used.
+    /// An upstream can't be used as it is configured.
     #[error("upstream {name} can't be used")]
     Upstream {
         /// The upstream's name.
@@ -107,7 +107,7 @@ pub struct UpstreamOverview {
     pub name: String,
     /// Its kind.
     pub kind: UpstreamKind,
-    /// Its address, without userinfo.
+    /// Its address, without userinfo; of a local one the model's file.
     pub url: String,
     /// Its models, or why they are not known.
     pub models: Result<Vec<String>, String>,
@@ -282,7 +282,7 @@ impl Core {
             UpstreamOverview {
                 name: entry.name().to_owned(),
                 kind: entry.config.kind,
-                url: without_userinfo(&entry.config.url),
+                url: entry.config.shown_address(),
                 models: match (&known.failure, known.models()) {
                     (Some(failure), _) => Err(failure.clone()),
                     (None, models) => Ok(models
@@ -331,12 +331,4 @@ impl Core {
             .await
             .map_err(CoreError::Serve)
     }
-}
-
-/// An address without what may be a secret.
-fn without_userinfo(url: &url::Url) -> String {
-    let mut url = url.clone();
-    // Fails only for addresses that can't have userinfo.
-    let _ = url.set_username("").and_then(|()| url.set_password(None));
-    url.to_string()
 }
