@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::{
@@ -132,7 +132,7 @@ async fn already_there(
         .with_context(|| format!("can't read {}", target.display()))?;
     match options.sha256 {
         Some(expected) if checksum == expected => {}
-        Some(expected) if is_source => anyhow::bail!(
+        Some(expected) if is_source => bail!(
             "{} has the SHA-256 {checksum}, and not {expected}; nothing was changed",
             target.display()
         ),

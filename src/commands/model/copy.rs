@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use super::{gguf, progress::Progress, unfinished::Unfinished};
 
@@ -32,7 +32,7 @@ pub(super) async fn copy(
         Ok(()) => gguf::check_head(head),
         Err(_) => Err("is not a GGUF file".to_owned()),
     };
-    is_gguf.map_err(|problem| anyhow::anyhow!("{shown} {problem}"))?;
+    is_gguf.map_err(|problem| anyhow!("{shown} {problem}"))?;
 
     unfinished.begin(None)?;
     let size_bytes = metadata.len();

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::{
@@ -104,12 +104,7 @@ impl Unfinished {
     /// Of which version the bytes are that are there, where that was written down.
     pub(super) fn version(&self) -> Option<Version> {
         let record = fs::read_to_string(&self.record_path).ok()?;
-        let record: Value = serde_json::from_str(&record).ok()?;
-        Some(Version {
-            source: record["source"].as_str()?.to_owned(),
-            validator: record["validator"].as_str()?.to_owned(),
-            total_bytes: record["total_bytes"].as_u64(),
-        })
+        Version::read(&serde_json::from_str(&record).ok()?)
     }
 
     /// Empties it. With a version it is kept if this run is interrupted, for the next one to go on; without, it is removed then.
@@ -118,27 +113,24 @@ impl Unfinished {
     ///
     /// Where that can't be written.
     pub(super) fn begin(&mut self, version: Option<&Version>) -> anyhow::Result<()> {
-        let remove = |error: &io::Error| error.kind() != ErrorKind::NotFound;
-        self.kept = false;
         self.length = 0;
-        let begun = match fs::remove_file(&self.record_path) {
-            Err(error) if remove(&error) => Err(error),
-            _ => self.file.set_len(0),
-        };
-        let begun = begun.and_then(|()| {
-            self.file.rewind()?;
-            let Some(version) = version else {
-                return Ok(());
-            };
-            let record = json!({
-                "source": version.source,
-                "validator": version.validator,
-                "total_bytes": version.total_bytes,
-            });
-            fs::write(&self.record_path, record.to_string())
-        });
         self.kept = version.is_some();
-        begun.with_context(|| format!("can't write {}", self.path.display()))
+        self.empty()
+            .and_then(|()| match version {
+                Some(version) => fs::write(&self.record_path, version.record().to_string()),
+                None => Ok(()),
+            })
+            .with_context(|| format!("can't write {}", self.path.display()))
+    }
+
+    /// Takes away what is there, its record first: no other bytes must ever be taken for those it tells of.
+    fn empty(&mut self) -> io::Result<()> {
+        match fs::remove_file(&self.record_path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.file.set_len(0)?;
+        self.file.rewind()
     }
 
     /// Goes on after the bytes that are there.
@@ -229,7 +221,7 @@ impl Unfinished {
                 true => Err("is not a GGUF file".to_owned()),
                 false => Ok(()),
             })
-            .map_err(|problem| anyhow::anyhow!("{source} {problem}"))?;
+            .map_err(|problem| anyhow!("{source} {problem}"))?;
         progress.begin("checking", 0, Some(self.length));
         let checksum = Sha256::of(&self.file, progress)
             .await
@@ -261,6 +253,24 @@ impl Unfinished {
             Some(folder) => File::open(folder)?.sync_all(),
             None => Ok(()),
         }
+    }
+}
+
+impl Version {
+    fn record(&self) -> Value {
+        json!({
+            "source": self.source,
+            "validator": self.validator,
+            "total_bytes": self.total_bytes,
+        })
+    }
+
+    fn read(record: &Value) -> Option<Self> {
+        Some(Self {
+            source: record["source"].as_str()?.to_owned(),
+            validator: record["validator"].as_str()?.to_owned(),
+            total_bytes: record["total_bytes"].as_u64(),
+        })
     }
 }
 
