@@ -141,6 +141,8 @@ pub enum Cooldown {
 /// Which protocol an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamKind {
+    /// One of the others, which is asked of the upstream itself.
+    Auto,
     /// OpenAI's chat completions.
     OpenAi,
     /// What the pages of the web app chat-ui speak with their server.
@@ -154,6 +156,7 @@ impl UpstreamKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::OpenAi => "openai",
             Self::ChatUi => "chat-ui",
             Self::Local => "local",

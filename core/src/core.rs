@@ -281,7 +281,7 @@ impl Core {
             let known = entry.model_list.known();
             UpstreamOverview {
                 name: entry.name().to_owned(),
-                kind: entry.config.kind,
+                kind: entry.adapter.kind(),
                 url: entry.config.shown_address(),
                 models: match (&known.failure, known.models()) {
                     (Some(failure), _) => Err(failure.clone()),

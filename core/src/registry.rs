@@ -26,6 +26,8 @@ const FIRST_LISTS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Credentials with which one list of models is asked for, where one after the other is refused.
 const MAX_LISTINGS: usize = 3;
+/// Requests that a session may have under way at once where the operator gives no limit: as a person with two tabs would.
+const SESSION_CONCURRENCY: Option<NonZeroU32> = NonZeroU32::new(2);
 /// Checks of one upstream's credentials that are made at once: a hundred dead ones must not be a flood.
 const CHECKS_AT_ONCE: usize = 4;
 
@@ -120,18 +122,21 @@ impl Entry {
         config: &Config,
         adapter: Box<dyn Upstream>,
     ) -> Self {
+        let has_sessions = is_chat_ui(upstream, adapter.kind());
+        let usual_concurrency = if has_sessions {
+            SESSION_CONCURRENCY
+        } else {
+            None
+        };
         let rules = Rules {
             cooldown: upstream.cooldown.unwrap_or(Cooldown::For(config.cooldown)),
-            concurrency: config
-                .pool
-                .concurrency
-                .or_else(|| usual_concurrency(upstream.kind)),
+            concurrency: config.pool.concurrency.or(usual_concurrency),
             requests_per_minute: config.pool.requests_per_minute,
-            counts_by_address: upstream.kind == UpstreamKind::ChatUi,
+            counts_by_address: has_sessions,
         };
         let pool = Pool::new(
             &upstream.name,
-            members(upstream),
+            members(upstream, adapter.kind()),
             rules,
             upstream.has_breaker,
         );
@@ -241,19 +246,18 @@ impl Entry {
     }
 }
 
-/// Requests that a credential may have under way at once where the operator gives no limit.
-fn usual_concurrency(kind: UpstreamKind) -> Option<NonZeroU32> {
-    match kind {
-        // A local model has a queue of its own.
-        UpstreamKind::OpenAi | UpstreamKind::Local => None,
-        // As a person with two tabs would.
-        UpstreamKind::ChatUi => NonZeroU32::new(2),
+/// Whether an upstream is a chat-ui, or is taken for one until it shows what it is: where sessions let us in.
+fn is_chat_ui(upstream: &UpstreamConfig, shown: UpstreamKind) -> bool {
+    match shown {
+        UpstreamKind::ChatUi => true,
+        UpstreamKind::Auto => !upstream.cookies.is_empty() || !upstream.added_cookies.is_empty(),
+        UpstreamKind::OpenAi | UpstreamKind::Local => false,
     }
 }
 
 /// The credentials of an upstream; one that has none is asked without.
-fn members(upstream: &UpstreamConfig) -> Vec<Member> {
-    let cookie = |cookie| Credential::of_cookie(upstream.kind, cookie);
+fn members(upstream: &UpstreamConfig, shown: UpstreamKind) -> Vec<Member> {
+    let cookie = |cookie| Credential::of_cookie(shown, cookie);
     let keys = upstream
         .api_key
         .iter()

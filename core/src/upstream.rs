@@ -7,6 +7,7 @@
 mod bounded_body;
 mod chat_ui;
 mod cookie_header;
+mod detecting;
 pub(crate) mod failure;
 mod http_client;
 #[cfg(feature = "local")]
@@ -33,6 +34,9 @@ use crate::config::{Config, UpstreamConfig, UpstreamKind};
 /// A service that answers chats.
 #[async_trait]
 pub(crate) trait Upstream: Send + Sync + 'static {
+    /// Which protocol it speaks, as far as is known.
+    fn kind(&self) -> UpstreamKind;
+
     /// The first field of the request that this upstream can't honour with a model of its own, and whose loss would change the
     /// answer's meaning.
     fn unsupported_field(&self, request: &ChatRequest, model: &str) -> Option<&'static str>;
@@ -76,9 +80,10 @@ impl Credential {
             UpstreamKind::OpenAi if cookie_header::pairs(text).is_none() => {
                 Self::ApiKey(cookie.clone())
             }
-            UpstreamKind::OpenAi | UpstreamKind::ChatUi | UpstreamKind::Local => {
-                Self::Cookie(text.into())
-            }
+            UpstreamKind::Auto
+            | UpstreamKind::OpenAi
+            | UpstreamKind::ChatUi
+            | UpstreamKind::Local => Self::Cookie(text.into()),
         }
     }
 
@@ -144,7 +149,12 @@ pub(crate) fn connect(
     general: &Config,
 ) -> Result<Box<dyn Upstream>, AddressError> {
     match config.kind {
-        UpstreamKind::OpenAi => Ok(Box::new(openai::OpenAi::new(config, general)?)),
+        UpstreamKind::Auto if !openai::is_address_of_api(&config.url) => {
+            Ok(Box::new(detecting::Detecting::new(config, general)?))
+        }
+        UpstreamKind::Auto | UpstreamKind::OpenAi => {
+            Ok(Box::new(openai::OpenAi::new(config, general)?))
+        }
         UpstreamKind::ChatUi => Ok(Box::new(chat_ui::ChatUi::new(config, general)?)),
         #[cfg(feature = "local")]
         UpstreamKind::Local => {

@@ -41,7 +41,7 @@ declare_settings! {
         api_path: ApiPath = "API_PATH", "–";
         /// One upstream without a file; beside a file it comes first. May end in `/`, `/v1` or `/v1/chat/completions`.
         upstream_url: Option<HttpUrl> = "UPSTREAM_URL", "–";
-        /// The protocol that it speaks.
+        /// The protocol that it speaks. `auto`: what it shows to speak; at an address that ends in a version, such as `/v1`, always `openai`.
         upstream_kind: KindChoice = "UPSTREAM_KIND", "auto";
         /// Its name, shown in `owned_by`; models may be asked for as `name/model`.
         upstream_name: UpstreamName = "UPSTREAM_NAME", "default";
@@ -119,7 +119,7 @@ declare_settings! {
     pub(crate) struct UpstreamSettings, table UPSTREAM_SETTINGS {
         /// The upstream's name, shown in `owned_by`; models may be asked for as `name/model`. Required, but where `kind` is `local`: `local` then.
         name: Option<UpstreamName> = "NAME", "–";
-        /// The protocol that it speaks; `local` for the model of `LOCAL_MODEL`.
+        /// The protocol that it speaks. `auto`: what it shows to speak; at an address that ends in a version, such as `/v1`, always `openai`. `local`: the model of `LOCAL_MODEL`.
         kind: EntryKind = "KIND", "auto";
         /// Where it is. May end in `/`, `/v1` or `/v1/chat/completions`. Required, but where `kind` is `local`.
         url: Option<HttpUrl> = "URL", "–";

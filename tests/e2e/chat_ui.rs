@@ -1,6 +1,7 @@
 //! Chats at an upstream that is a chat-ui.
 
 mod answers;
+mod kinds;
 mod leaving;
 mod limits;
 mod sessions;
@@ -8,6 +9,7 @@ mod streams;
 
 use llm2api_test_support::{
     Answer, Deployment, Llm2Api, ScriptedChatUi,
+    llm2api::Starting,
     scripted_chat_ui::{Family, Setup},
 };
 use serde_json::{Value, json};
@@ -31,12 +33,17 @@ impl Stage {
 
     /// Sets it up with these keys in the upstream's entry of the file.
     async fn with(deployment: Deployment, setup: Setup, keys: &str) -> Self {
+        Self::start(instance(deployment), setup, keys).await
+    }
+
+    /// Sets it up with this instance.
+    async fn start(instance: Starting, setup: Setup, keys: &str) -> Self {
         let site = ScriptedChatUi::start(setup).await;
         let file = format!(
             "[[upstreams]]\nname = \"chat\"\nkind = \"chat-ui\"\nurl = \"{}\"\n{keys}\n",
             site.url()
         );
-        let instance = instance(deployment).file(&file).start().await;
+        let instance = instance.file(&file).start().await;
         Self { site, instance }
     }
 

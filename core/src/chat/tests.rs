@@ -14,7 +14,7 @@ use tonic::async_trait;
 
 use super::*;
 use crate::{
-    config::{Cooldown, UpstreamConfig},
+    config::{Cooldown, UpstreamConfig, UpstreamKind},
     upstream::{
         Answer, Batch, ChatCall, Clock, Credential, Failure, FailureKind, ListedModel, Upstream,
         failure::UpstreamError,
@@ -46,6 +46,10 @@ struct Scripted {
 
 #[async_trait]
 impl Upstream for Arc<Scripted> {
+    fn kind(&self) -> UpstreamKind {
+        UpstreamKind::OpenAi
+    }
+
     fn unsupported_field(&self, _request: &ChatRequest, _model: &str) -> Option<&'static str> {
         self.lacks
     }

@@ -18,6 +18,7 @@ mod line;
 mod line_reader;
 mod models;
 mod multipart;
+mod probe;
 mod prompt;
 mod random;
 mod refusal;
@@ -44,13 +45,14 @@ use tonic::async_trait;
 
 use self::{
     answer::AnswerStream, clean_up::Job, conversation::Conversation, decoder::Decoder, line::Line,
-    prompt::Prompt, refusal::Call, session::Session, site::Site, token_limit::TokenLimit,
+    probe::Finding, prompt::Prompt, refusal::Call, session::Session, site::Site,
+    token_limit::TokenLimit,
 };
 use super::{
     AddressError, Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
     failure::UpstreamError,
 };
-use crate::config::{Config, UpstreamConfig};
+use crate::config::{Config, UpstreamConfig, UpstreamKind};
 
 /// An upstream that is a chat-ui.
 pub(super) struct ChatUi {
@@ -76,6 +78,23 @@ impl ChatUi {
             takes_images: ArcSwap::default(),
             max_body_bytes: general.max_body_bytes,
         })
+    }
+
+    /// Whether what is at the address is a chat-ui at all.
+    ///
+    /// # Errors
+    ///
+    /// Where that can't be told yet.
+    pub(super) async fn is_one(&self, credential: &Credential) -> Result<bool, Failure> {
+        let session = self.session(credential)?;
+        match self.site.probe(&session).await? {
+            Finding::Accepted | Finding::Refused => Ok(true),
+            Finding::Barred | Finding::Other => Ok(false),
+            Finding::Nothing => Err(Failure::new(
+                FailureKind::Unavailable,
+                format!("{} does not tell what it is", self.site.address()),
+            )),
+        }
     }
 
     fn session(&self, credential: &Credential) -> Result<Session, Failure> {
@@ -147,6 +166,10 @@ impl ChatUi {
 
 #[async_trait]
 impl Upstream for ChatUi {
+    fn kind(&self) -> UpstreamKind {
+        UpstreamKind::ChatUi
+    }
+
     fn unsupported_field(&self, request: &ChatRequest, model: &str) -> Option<&'static str> {
         unsupported::field(request, self.takes_images(model))
     }

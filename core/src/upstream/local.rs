@@ -22,6 +22,7 @@ use tonic::async_trait;
 
 use self::answer::LocalAnswer;
 use super::{Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream};
+use crate::config::UpstreamKind;
 
 /// When to come again where more requests begin at once than there is room for.
 const SOON: Duration = Duration::from_secs(1);
@@ -77,6 +78,10 @@ impl Local {
 
 #[async_trait]
 impl Upstream for Local {
+    fn kind(&self) -> UpstreamKind {
+        UpstreamKind::Local
+    }
+
     fn unsupported_field(&self, request: &ChatRequest, _model: &str) -> Option<&'static str> {
         support::unsupported_field(request)
     }

@@ -32,13 +32,15 @@ use llm2api_proto::v1::ChatRequest;
 use secrecy::ExposeSecret;
 use tonic::async_trait;
 
+pub(super) use self::base_url::is_address_of_api;
 use self::{answer::AnswerStream, base_url::Endpoints};
 use super::{
     Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
     bounded_body::{self, read_bounded},
+    cookie_header,
     http_client::{AddressError, HttpClients, Target},
 };
-use crate::config::{Config, UpstreamConfig};
+use crate::config::{Config, UpstreamConfig, UpstreamKind};
 
 /// Bytes that a list of models may have; the longest known is 1 MB.
 const MAX_MODELS_SIZE: usize = 8 * 1024 * 1024;
@@ -95,6 +97,10 @@ impl OpenAi {
 
 #[async_trait]
 impl Upstream for OpenAi {
+    fn kind(&self) -> UpstreamKind {
+        UpstreamKind::OpenAi
+    }
+
     fn unsupported_field(&self, _request: &ChatRequest, _model: &str) -> Option<&'static str> {
         // Nobody but the upstream knows what it lacks, and it says so.
         None
@@ -159,8 +165,13 @@ fn authorize(
 ) -> Result<(), Failure> {
     let (name, value) = match credential {
         Credential::Anonymous => return Ok(()),
-        Credential::ApiKey(key) => (AUTHORIZATION, format!("Bearer {}", key.expose_secret())),
-        Credential::Cookie(cookie) => (COOKIE, cookie.expose_secret().to_owned()),
+        Credential::Cookie(cookie) if cookie_header::pairs(cookie.expose_secret()).is_some() => {
+            (COOKIE, cookie.expose_secret().to_owned())
+        }
+        // Whoever gave a bare value as a cookie didn't know what it is for.
+        Credential::ApiKey(key) | Credential::Cookie(key) => {
+            (AUTHORIZATION, format!("Bearer {}", key.expose_secret()))
+        }
     };
     let mut value = HeaderValue::try_from(value).map_err(|_| {
         Failure::new(

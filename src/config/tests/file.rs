@@ -174,7 +174,7 @@ breaker = "off"
         shown,
         [
             format!(
-                "UpstreamConfig {{ name: \"default\", kind: OpenAi, url: {}, api_key: None, cookies: [], added_cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, has_breaker: true, proxy: None, first_token_timeout: None, idle_timeout: None, chat_ui: {chat_ui} }}",
+                "UpstreamConfig {{ name: \"default\", kind: Auto, url: {}, api_key: None, cookies: [], added_cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, has_breaker: true, proxy: None, first_token_timeout: None, idle_timeout: None, chat_ui: {chat_ui} }}",
                 url("http://localhost:8080/")
             ),
             format!(
@@ -183,7 +183,7 @@ breaker = "off"
                 url("socks5h://127.0.0.1:1080")
             ),
             format!(
-                "UpstreamConfig {{ name: \"hosted\", kind: OpenAi, url: {}, api_key: {key}, cookies: [], added_cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, has_breaker: true, proxy: None, first_token_timeout: None, idle_timeout: None, chat_ui: {chat_ui} }}",
+                "UpstreamConfig {{ name: \"hosted\", kind: Auto, url: {}, api_key: {key}, cookies: [], added_cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, has_breaker: true, proxy: None, first_token_timeout: None, idle_timeout: None, chat_ui: {chat_ui} }}",
                 url("https://api.example.org")
             ),
         ]

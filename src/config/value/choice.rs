@@ -100,7 +100,7 @@ impl SettingValue for LogFilter {
 /// Which protocol an upstream speaks, as far as the operator says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KindChoice {
-    /// What it shows to speak; this version knows `openai` only.
+    /// What it shows to speak.
     Auto,
     /// This one.
     Fixed(UpstreamKind),
@@ -110,7 +110,7 @@ impl KindChoice {
     /// The kind to use.
     pub(crate) fn kind(self) -> UpstreamKind {
         match self {
-            Self::Auto => UpstreamKind::OpenAi,
+            Self::Auto => UpstreamKind::Auto,
             Self::Fixed(kind) => kind,
         }
     }

@@ -19,6 +19,7 @@ both_deployments! {
     images_for_models_that_do_not_see_are_refused,
     documents_are_uploaded,
     models_are_listed,
+    a_disclaimer_is_accepted,
     a_stop_text_and_a_bound_of_tokens_end_the_answer,
 }
 
@@ -196,6 +197,16 @@ async fn documents_are_uploaded(deployment: Deployment) {
             body: "YSxi".to_owned(),
         }]
     );
+}
+
+async fn a_disclaimer_is_accepted(deployment: Deployment) {
+    let setup = Setup {
+        has_disclaimer: true,
+        ..Setup::new(Family::Old, MODEL)
+    };
+    let stage = Stage::with(deployment, setup, "").await;
+    assert_eq!(text(&stage.say_hello(false).await), "Hello");
+    stage.site.has_deleted(1).await;
 }
 
 async fn models_are_listed(deployment: Deployment) {

@@ -5,16 +5,17 @@
 use std::time::{Duration, Instant};
 
 use llm2api_test_support::{
-    Deployment, RawClient, Request,
+    Deployment, RawClient, Request, Signal,
     scripted_chat_ui::{Family, Reply, Setup},
 };
 
 use super::{FAMILIES, Stage, hello, request};
-use crate::stage::MODEL;
+use crate::stage::{MODEL, instance};
 
 both_deployments! {
     leaving_stops_closes_and_deletes,
     leaving_before_the_first_token_stops_closes_and_deletes,
+    a_conversation_made_after_nobody_waits_is_deleted,
     a_deletion_that_fails_is_tried_again,
     an_answer_does_not_wait_for_the_clean_up,
     a_process_that_ends_leaves_nothing_behind,
@@ -86,6 +87,21 @@ async fn leaving_before_the_first_token_stops_closes_and_deletes(deployment: Dep
     }
 }
 
+async fn a_conversation_made_after_nobody_waits_is_deleted(deployment: Deployment) {
+    for family in FAMILIES {
+        let setup = Setup::new(family, MODEL);
+        let stage = Stage::with(deployment, setup, "first_token_timeout = \"300ms\"").await;
+        let made = Signal::new();
+        stage.site.hold_creations(&made);
+        // The clock has run out by the time of the answer.
+        assert_eq!(stage.say_hello(true).await.status, 504);
+        made.open();
+        stage.site.has_deleted(1).await;
+        let conversation = stage.site.conversations().pop().unwrap();
+        assert_eq!(conversation.message, None, "nothing is asked in it");
+    }
+}
+
 async fn a_deletion_that_fails_is_tried_again(deployment: Deployment) {
     let stage = Stage::new(deployment, Family::New).await;
     stage.site.fail_deletions(1);
@@ -112,7 +128,8 @@ async fn an_answer_does_not_wait_for_the_clean_up(deployment: Deployment) {
 
 async fn a_process_that_ends_leaves_nothing_behind(deployment: Deployment) {
     let setup = Setup::new(Family::New, MODEL);
-    let mut stage = Stage::with(deployment, setup, "").await;
+    let instance = instance(deployment).setting("DRAIN_TIMEOUT", "300ms");
+    let mut stage = Stage::start(instance, setup, "").await;
     stage.site.answer(Reply::started().token("Hello").think());
     let mut client = stage.instance.client().await;
     client.send(&Request::chat(request(true, hello()))).await;

@@ -11,6 +11,8 @@ use crate::{stage::MODEL, upstream_errors::verdict};
 
 both_deployments! {
     a_session_lets_us_in,
+    a_session_that_is_no_more_is_not_the_clients_fault,
+    a_session_that_the_server_drops_is_lost,
     the_origin_is_the_one_that_the_server_believes_in,
     no_cookie_is_seen_anywhere,
 }
@@ -44,6 +46,43 @@ async fn a_session_lets_us_in(deployment: Deployment) {
             stage.site.has_deleted(1).await;
         }
     }
+}
+
+async fn a_session_that_is_no_more_is_not_the_clients_fault(deployment: Deployment) {
+    for family in FAMILIES {
+        for has_automatic_login in [false, true] {
+            for session in [Session::Expired, Session::Banned] {
+                let setup = Setup {
+                    has_automatic_login,
+                    ..with_login(family)
+                };
+                let keys = format!("cookies = [\"{COOKIE}\"]");
+                let stage = Stage::with(deployment, setup, &keys).await;
+                stage.site.session(COOKIE, session);
+                assert_eq!(
+                    verdict(&stage.say_hello(true).await),
+                    (
+                        503,
+                        json!(["service_unavailable_error", null, "no_valid_cookie"])
+                    ),
+                    "{family:?} {has_automatic_login} {session:?}"
+                );
+            }
+        }
+    }
+}
+
+async fn a_session_that_the_server_drops_is_lost(deployment: Deployment) {
+    let keys = format!("cookies = [\"{COOKIE}\"]");
+    let stage = Stage::with(deployment, with_login(Family::New), &keys).await;
+    stage.site.session(COOKIE, Session::Dropped);
+    assert_eq!(
+        verdict(&stage.say_hello(true).await),
+        (
+            503,
+            json!(["service_unavailable_error", null, "no_valid_cookie"])
+        )
+    );
 }
 
 async fn the_origin_is_the_one_that_the_server_believes_in(deployment: Deployment) {

@@ -10,7 +10,7 @@ mod record;
 mod reply;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -18,7 +18,7 @@ use std::{
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 pub use self::{form::UploadedFile, record::Conversation, reply::Reply};
-use crate::within;
+use crate::{Signal, within};
 
 /// The families of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub struct Setup {
     pub public_host: Option<String>,
     /// The name of its session cookie.
     pub cookie_name: String,
+    /// Whether each session must accept a disclaimer before it may write.
+    pub has_disclaimer: bool,
     /// How many messages it takes; more are too many. `None`: no limit.
     pub message_limit: Option<usize>,
     /// Its models, and whether each takes images.
@@ -71,6 +73,7 @@ impl Setup {
             has_automatic_login: false,
             public_host: None,
             cookie_name: "hf-chat".to_owned(),
+            has_disclaimer: false,
             message_limit: None,
             models: vec![(model.to_owned(), false)],
         }
@@ -103,6 +106,10 @@ struct State {
     message_count: usize,
     /// How many of the next deletions fail.
     failing_deletions: usize,
+    /// Sessions that accepted the disclaimer.
+    accepted: HashSet<String>,
+    /// What the answers to the making of conversations wait for.
+    creations: Option<Signal>,
 }
 
 impl ScriptedChatUi {
@@ -127,6 +134,8 @@ impl ScriptedChatUi {
                 reply: Reply::text(&["Hello"]),
                 message_count: 0,
                 failing_deletions: 0,
+                accepted: HashSet::new(),
+                creations: None,
             }),
             conversations: watch::Sender::default(),
         });
@@ -163,6 +172,11 @@ impl ScriptedChatUi {
     /// Fails the next deletions, so many of them.
     pub fn fail_deletions(&self, count: usize) {
         self.state().failing_deletions = count;
+    }
+
+    /// Makes conversations from now on, but says so only when this is opened.
+    pub fn hold_creations(&self, signal: &Signal) {
+        self.state().creations = Some(signal.clone());
     }
 
     /// The conversations that were made so far.

@@ -230,7 +230,10 @@ impl Stream for AnswerStream {
             }
             has_read = true;
         }
-        batch.has_begun = this.decoder.has_begun();
+        batch.has_begun = this.decoder.keeps_text_back();
         Poll::Ready(Some(Ok(batch)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,6 +149,24 @@ impl Conversation {
     }
 }
 
+#[cfg(test)]
+impl Conversation {
+    /// One whose message is being answered with this body.
+    pub(super) fn answered_with(
+        site: &Arc<Site>,
+        session: &Arc<Session>,
+        body: reqwest::Body,
+    ) -> Self {
+        Self {
+            site: Arc::clone(site),
+            session: Arc::clone(session),
+            id: "665f00000000000000000001".to_owned(),
+            exchange: Exchange::Open(ResponseBody::Client(body)),
+            _alive: site.conversations.token(),
+        }
+    }
+}
+
 impl Drop for Conversation {
     fn drop(&mut self) {
         let remains = Remains {

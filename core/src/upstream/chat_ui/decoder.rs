@@ -83,9 +83,9 @@ impl Decoder {
         }
     }
 
-    /// Whether text has come, be it passed on or kept back.
-    pub(super) fn has_begun(&self) -> bool {
-        !self.tokens.is_empty() || self.has_reasoning
+    /// Whether text has come that is kept back. The answer's start is passed on by then.
+    pub(super) fn keeps_text_back(&self) -> bool {
+        self.is_whole && !self.tokens.is_empty()
     }
 
     /// Takes a line.
@@ -134,7 +134,8 @@ impl Decoder {
     /// Takes the end of the stream, or of the run, without a final answer: some model servers give no reason for theirs, and then it
     /// is complete all the same if the run said that it is over.
     pub(super) fn end(&mut self, events: &mut Vec<ChatEvent>) -> Progress {
-        if !self.is_finished || !self.has_begun() {
+        let has_begun = !self.tokens.is_empty() || self.has_reasoning;
+        if !self.is_finished || !has_begun {
             return Progress::Failed(Broken::CutOff);
         }
         let text = std::mem::take(&mut self.tokens);

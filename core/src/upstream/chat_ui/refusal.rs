@@ -65,6 +65,11 @@ impl Refusal {
         }
     }
 
+    /// What it says.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the instance only wants its disclaimer accepted.
     pub(super) fn wants_disclaimer(&self) -> bool {
         self.status == StatusCode::METHOD_NOT_ALLOWED && self.text.contains(DISCLAIMER)
@@ -89,8 +94,6 @@ impl Refusal {
         let says = |text: &str| self.text.contains(text);
         match self.status.as_u16() {
             403 if ORIGIN_TEXTS.iter().any(|text| says(text)) => FailureKind::Misconfigured,
-            // An Origin that is no address at all.
-            500 if says("Invalid URL") => FailureKind::Misconfigured,
             302 | 303 | 307 | 401 | 403 => FailureKind::Unauthorized,
             429 if says(GUEST_LIMIT) => FailureKind::Unauthorized,
             429 => FailureKind::RateLimited,

@@ -35,6 +35,12 @@ impl Endpoints {
     }
 }
 
+/// Whether an address says by itself that it is one of OpenAI's API.
+pub(in crate::upstream) fn is_address_of_api(url: &Url) -> bool {
+    let path = url.path().trim_end_matches('/');
+    is_versioned(path) || path.ends_with("/chat/completions")
+}
+
 /// Whether a path ends in an API's version (`v1`, `v4`, `v1beta`), or in the `openai` that Google puts behind its own.
 fn is_versioned(path: &str) -> bool {
     let is_version = |segment: &str| {

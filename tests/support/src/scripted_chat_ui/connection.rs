@@ -40,7 +40,16 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             let_close(&request, &shared).await;
         }
         let next = match shared.answer(&request) {
-            Response::Whole(whole) => write_whole(&whole, &mut write).await,
+            Response::Whole(whole) => {
+                let held = match request.path.ends_with("/conversation") {
+                    true => shared.state().creations.clone(),
+                    false => None,
+                };
+                if let Some(signal) = held {
+                    signal.opened().await;
+                }
+                write_whole(&whole, &mut write).await
+            }
             Response::Stream(number, reply) => {
                 let cookie = shared.handed_out(&request);
                 // The peer's going is looked at first: a write that fails because of it is not the answer's end.

@@ -171,6 +171,13 @@ impl Shared {
             ("GET", ["conversation", id, data]) if data.starts_with("__data.json?") => {
                 Err(self.page_data(id))
             }
+            ("POST", ["settings"]) => {
+                let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+                if body["ethicsModalAccepted"] == true {
+                    self.state().accepted.insert(cookie);
+                }
+                Err(Whole::new(200, "text/plain", ""))
+            }
             ("POST", ["conversation"]) => Err(self.create(request, cookie)),
             ("POST", ["conversation", id]) => self.send(request, id, &cookie),
             ("POST", ["conversation", id, "stop-generating"]) => {
@@ -271,6 +278,9 @@ impl Shared {
     }
 
     fn create(&self, request: &Request, cookie: String) -> Whole {
+        if self.setup.has_disclaimer && !self.state().accepted.contains(&cookie) {
+            return Whole::message(405, "You need to accept the welcome modal first");
+        }
         let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
             return Whole::message(500, "An error occurred");
         };
