@@ -226,8 +226,16 @@ impl Entry {
         self.pool.checked(&check, verdict, interval);
     }
 
-    /// What the list of models, asked for with a credential, shows of it.
+    /// What the upstream shows of a credential: by a question of its own, or by the list of models.
     async fn ask_about(&self, member: &Member) -> Verdict {
+        match self.adapter.check(&member.credential).await {
+            Some(Ok(())) => return Verdict::Accepted,
+            Some(Err(failure)) if failure.kind == FailureKind::Unauthorized => {
+                return Verdict::Refused;
+            }
+            Some(Err(_)) => return Verdict::OutOfReach,
+            None => {}
+        }
         match self.list_models_with(member).await {
             // What is refused to everybody says nothing of this credential.
             Err(failure) if failure.kind == FailureKind::Unauthorized => {

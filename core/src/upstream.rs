@@ -57,6 +57,15 @@ pub(crate) trait Upstream: Send + Sync + 'static {
     /// A [`Failure`], as with [`Self::chat`].
     async fn list_models(&self, credential: &Credential) -> Result<Vec<ListedModel>, Failure>;
 
+    /// Asks what a credential is worth, where the adapter has a cheap question for that. `None`: it has none.
+    ///
+    /// # Errors
+    ///
+    /// `Unauthorized` where the credential isn't let in; else why that can't be told.
+    async fn check(&self, _credential: &Credential) -> Option<Result<(), Failure>> {
+        None
+    }
+
     /// Does what the adapter leaves to the background, until `ending` is cancelled and what was begun is done. The core runs it once.
     async fn run(&self, _ending: CancellationToken) {}
 }

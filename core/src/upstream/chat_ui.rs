@@ -97,6 +97,28 @@ impl ChatUi {
         }
     }
 
+    /// Asks whether a session is let in; one that is lives two more weeks.
+    async fn check_session(&self, credential: &Credential) -> Result<(), Failure> {
+        let session = self.session(credential)?;
+        let address = self.site.address();
+        let (kind, message) = match self.site.probe(&session).await? {
+            Finding::Accepted => return Ok(()),
+            Finding::Refused | Finding::Barred => (
+                FailureKind::Unauthorized,
+                format!("{address} does not accept the session"),
+            ),
+            Finding::Other => (
+                FailureKind::Misconfigured,
+                format!("{address} has no chat-ui at this path"),
+            ),
+            Finding::Nothing => (
+                FailureKind::Unavailable,
+                format!("{address} does not tell what the session is worth"),
+            ),
+        };
+        Err(Failure::new(kind, message))
+    }
+
     fn session(&self, credential: &Credential) -> Result<Session, Failure> {
         Session::new(credential, self.site.cookie_name()).map_err(|_| {
             Failure::new(
@@ -221,6 +243,10 @@ impl Upstream for ChatUi {
                 created: None,
             })
             .collect())
+    }
+
+    async fn check(&self, credential: &Credential) -> Option<Result<(), Failure>> {
+        Some(self.check_session(credential).await)
     }
 
     async fn run(&self, ending: CancellationToken) {

@@ -86,6 +86,13 @@ impl Upstream for Detecting {
         self.found(credential).await?.list_models(credential).await
     }
 
+    async fn check(&self, credential: &Credential) -> Option<Result<(), Failure>> {
+        match self.found(credential).await {
+            Ok(found) => found.check(credential).await,
+            Err(failure) => Some(Err(failure)),
+        }
+    }
+
     async fn run(&self, ending: CancellationToken) {
         self.chat_ui.run(ending).await;
     }

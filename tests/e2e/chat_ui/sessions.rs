@@ -3,16 +3,21 @@
 use llm2api_test_support::{
     Deployment,
     scripted_chat_ui::{Family, Session, Setup},
+    within,
 };
 use serde_json::json;
 
 use super::{FAMILIES, Stage, text};
-use crate::{stage::MODEL, upstream_errors::verdict};
+use crate::{
+    stage::{MODEL, instance},
+    upstream_errors::verdict,
+};
 
 both_deployments! {
     a_session_lets_us_in,
     a_session_that_is_no_more_is_not_the_clients_fault,
     a_session_that_the_server_drops_is_lost,
+    a_session_that_is_accepted_again_comes_back_by_itself,
     the_origin_is_the_one_that_the_server_believes_in,
     no_cookie_is_seen_anywhere,
 }
@@ -83,6 +88,24 @@ async fn a_session_that_the_server_drops_is_lost(deployment: Deployment) {
             json!(["service_unavailable_error", null, "no_valid_cookie"])
         )
     );
+}
+
+async fn a_session_that_is_accepted_again_comes_back_by_itself(deployment: Deployment) {
+    for family in FAMILIES {
+        for session in [Session::Expired, Session::Dropped, Session::Banned] {
+            let keys = format!("cookies = [\"{COOKIE}\"]");
+            let instance = instance(deployment).setting("COOKIE_CHECK_INTERVAL", "100ms");
+            let stage = Stage::start(instance, with_login(family), &keys).await;
+            stage.site.session(COOKIE, session);
+            assert_eq!(stage.say_hello(true).await.status, 503);
+
+            stage.site.session(COOKIE, Session::Valid);
+
+            // A question for the session tells it long before a chat would be tried.
+            let answered = async { while stage.say_hello(false).await.status != 200 {} };
+            within("an answer", answered).await;
+        }
+    }
 }
 
 async fn the_origin_is_the_one_that_the_server_believes_in(deployment: Deployment) {
