@@ -1,5 +1,7 @@
 //! Cores in other processes: several, in order of preference, each over several HTTP/2 connections.
 
+mod connection;
+
 use std::{
     future::Future,
     hash::{BuildHasher, RandomState},
@@ -14,31 +16,22 @@ use std::{
 
 use futures_util::future::join_all;
 use http::{HeaderValue, Uri, header};
+use llm2api_proto::metadata::REQUEST_ID;
 use secrecy::{ExposeSecret, SecretString};
-use tonic::{
-    Status,
-    body::Body,
-    transport::{Channel, Endpoint},
-};
+use tokio::{sync::mpsc, task::JoinSet};
+use tonic::{Status, body::Body};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
-use tower::{Service, ServiceExt};
+use tower::{Service, service_fn};
 
+use self::connection::{Connection, Driver};
 use crate::{CoreService, RpcService};
 
 /// Connections to each core: a lost one takes a share of the streams with it, and each has a lock of its own.
 const CONNECTIONS: usize = 4;
-/// Time for a connection; cores are near.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Silence after which a connection is asked for a sign of life, and the time that it has for it.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes on their way: prompts and answers are large, and a window that is too small waits for the other side.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
-/// Bytes of all headers of an answer; error details travel in them.
-const MAX_HEADER_SIZE: u32 = 64 * 1024;
+/// Connections that may be made at the same time before one waits to be driven.
+const DRIVERS: usize = 16;
 /// Rest between two tries to watch a core's health: the first, and the longest.
 const SHORTEST_REST: Duration = Duration::from_millis(100);
 const LONGEST_REST: Duration = Duration::from_secs(5);
@@ -50,6 +43,9 @@ pub enum CoreLinkError {
     /// There is no address.
     #[error("no core's address is given")]
     NoAddress,
+    /// An address has no host.
+    #[error("{0} has no host")]
+    Address(Uri),
     /// The key can't stand in a header.
     #[error("the key for the core holds characters that can't be sent")]
     Key,
@@ -64,7 +60,7 @@ pub struct CoreLink {
 
 struct RemoteCore {
     uri: Uri,
-    connections: [Channel; CONNECTIONS],
+    connections: [Connection; CONNECTIONS],
     next: AtomicUsize,
     health: AtomicU8,
 }
@@ -100,25 +96,27 @@ impl CoreLink {
         let bearer = format!("Bearer {}", core_key.expose_secret());
         let mut authorization = HeaderValue::try_from(bearer).map_err(|_| CoreLinkError::Key)?;
         authorization.set_sensitive(true);
-        let cores: Arc<[RemoteCore]> = uris.into_iter().map(RemoteCore::new).collect();
+        let (drivers, mut new_drivers) = mpsc::channel(DRIVERS);
+        let cores = uris
+            .into_iter()
+            .map(|uri| RemoteCore::new(uri, &drivers))
+            .collect::<Result<Arc<[_]>, _>>()?;
         let link = Self {
             cores: Arc::clone(&cores),
             authorization,
         };
         let watch = async move {
-            join_all(cores.iter().map(RemoteCore::watch)).await;
+            // Dropped with this future, and the connections with it.
+            let mut driving = JoinSet::new();
+            let drive = async {
+                while let Some(driver) = new_drivers.recv().await {
+                    driving.spawn(driver);
+                    while driving.try_join_next().is_some() {}
+                }
+            };
+            tokio::join!(drive, join_all(cores.iter().map(RemoteCore::watch)));
         };
         Ok((CoreService::remote(RpcService::new(link)), watch))
-    }
-
-    /// The core to call now: the first usable one, else the first that is there at all, else the first.
-    fn choose(&self) -> &RemoteCore {
-        let with = |health| move |core: &&RemoteCore| core.health() == health;
-        let cores = || self.cores.iter();
-        cores()
-            .find(with(Health::Usable))
-            .or_else(|| cores().find(with(Health::NotServing)))
-            .unwrap_or(&self.cores[0])
     }
 }
 
@@ -132,38 +130,44 @@ impl Service<http::Request<Body>> for CoreLink {
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        request
-            .headers_mut()
-            .insert(header::AUTHORIZATION, self.authorization.clone());
-        let connection = self.choose().connection();
-        Box::pin(async move { Ok(connection.oneshot(request).await?) })
+        let headers = request.headers_mut();
+        headers.insert(header::AUTHORIZATION, self.authorization.clone());
+        if let Some(request_id) = headers.get_mut(REQUEST_ID) {
+            // Sent once and never again: it needs no place in the connection's table of headers, out of which it would push others.
+            request_id.set_sensitive(true);
+        }
+        let cores = Arc::clone(&self.cores);
+        Box::pin(async move { Ok(choose(&cores).connection().call(request).await?) })
     }
 }
 
+/// The core to call now: the first usable one, else the first that is there at all, else the first.
+fn choose(cores: &[RemoteCore]) -> &RemoteCore {
+    let with = |health| move |core: &&RemoteCore| core.health() == health;
+    cores
+        .iter()
+        .find(with(Health::Usable))
+        .or_else(|| cores.iter().find(with(Health::NotServing)))
+        .unwrap_or(&cores[0])
+}
+
 impl RemoteCore {
-    fn new(uri: Uri) -> Self {
-        let endpoint = Endpoint::from(uri.clone())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .http2_max_header_list_size(MAX_HEADER_SIZE)
-            // Each client that hangs up resets a stream; after 1,024 h2 would close the connection, and all streams with it.
-            .http2_max_local_error_reset_streams(None);
-        Self {
+    fn new(uri: Uri, drivers: &mpsc::Sender<Driver>) -> Result<Self, CoreLinkError> {
+        let authority = uri.authority().cloned();
+        let authority = authority.ok_or_else(|| CoreLinkError::Address(uri.clone()))?;
+        Ok(Self {
             uri,
-            connections: std::array::from_fn(|_| endpoint.connect_lazy()),
+            connections: std::array::from_fn(|_| {
+                Connection::new(authority.clone(), drivers.clone())
+            }),
             next: AtomicUsize::new(0),
             health: AtomicU8::new(Health::Usable as u8),
-        }
+        })
     }
 
-    fn connection(&self) -> Channel {
+    fn connection(&self) -> &Connection {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.connections[turn % CONNECTIONS].clone()
+        &self.connections[turn % CONNECTIONS]
     }
 
     fn health(&self) -> Health {
@@ -200,7 +204,7 @@ impl RemoteCore {
         let request = HealthCheckRequest {
             service: String::new(),
         };
-        let mut client = HealthClient::new(self.connections[0].clone());
+        let mut client = HealthClient::new(service_fn(|request| self.connections[0].call(request)));
         let mut answers = client.watch(request).await?.into_inner();
         while let Some(answer) = answers.message().await? {
             *rest = SHORTEST_REST;
