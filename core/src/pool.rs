@@ -12,10 +12,12 @@ mod lease;
 mod member;
 mod outcome;
 mod pace;
+mod reason;
 mod ring;
 mod roster;
 mod standing;
 mod timers;
+mod verdict;
 mod waiting;
 
 use std::{
@@ -42,7 +44,7 @@ pub(crate) use self::{
     member::{CredentialId, CredentialSource, Member},
     outcome::Outcome,
     roster::{Rules, Wish},
-    standing::{CheckInterval, Verdict},
+    verdict::{CheckInterval, Verdict},
     waiting::first_free,
 };
 
@@ -50,7 +52,7 @@ pub(crate) use self::{
 #[derive(Debug)]
 pub(crate) struct Pool {
     upstream: String,
-    rules: Rules,
+    passes_limits_on: bool,
     shared: Mutex<Shared>,
     /// Whether the upstream has failed of late, so that its breaker wants to hear of a success at once.
     is_shaky: AtomicBool,
@@ -108,9 +110,9 @@ impl Pool {
     pub(crate) fn new(upstream: &str, members: Vec<Member>, rules: Rules, breaks: bool) -> Self {
         Self {
             upstream: upstream.to_owned(),
-            rules,
+            passes_limits_on: rules.cooldown == Cooldown::Off,
             shared: Mutex::new(Shared {
-                roster: Roster::new(members.len(), rules),
+                roster: Roster::new(members.len(), rules, Instant::now()),
                 members: members.into_iter().map(Arc::new).collect(),
                 breaker: breaks.then(|| Breaker::new(Instant::now())),
                 waiters: VecDeque::new(),
@@ -120,9 +122,16 @@ impl Pool {
         }
     }
 
+    /// Changes what holds for all credentials, but for what limits do.
+    pub(crate) fn set_rules(self: &Arc<Self>, rules: Rules) {
+        self.shared().roster.set_rules(rules, Instant::now());
+        self.suspicion.notify_one();
+        self.serve_waiters();
+    }
+
     /// Whether a rate limit leaves the credentials as they are and is passed on.
     pub(crate) fn passes_limits_on(&self) -> bool {
-        self.rules.cooldown == Cooldown::Off
+        self.passes_limits_on
     }
 
     /// Whether any of the credentials is a cookie.

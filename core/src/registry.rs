@@ -1,5 +1,7 @@
 //! The upstreams as the core holds them: each one's adapter, its pool and its list of models.
 
+mod checks;
+
 use std::{
     collections::HashSet,
     num::NonZeroU32,
@@ -10,13 +12,13 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
+use futures_util::future::join_all;
 
 use crate::{
-    config::{Config, Cooldown, UpstreamConfig, UpstreamKind},
+    config::{Config, Cooldown, PoolConfig, UpstreamConfig, UpstreamKind},
     core::CoreError,
     model_list::ModelList,
-    pool::{CheckInterval, CredentialSource, DueCheck, Member, Pool, Rules, Verdict},
+    pool::{CredentialSource, Member, Pool, Rules},
     upstream::{self, Credential, Failure, FailureKind, ListedModel, Upstream},
 };
 
@@ -28,9 +30,8 @@ const FIRST_LISTS_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_LISTINGS: usize = 3;
 /// Requests that a session may have under way at once where the operator gives no limit: as a person with two tabs would.
 const SESSION_CONCURRENCY: Option<NonZeroU32> = NonZeroU32::new(2);
-/// Checks of one upstream's credentials that are made at once: a hundred dead ones must not be a flood.
-const CHECKS_AT_ONCE: usize = 4;
-
+/// After how long a session is checked that nobody uses: one of chat-ui ends after two weeks, and the check prolongs it.
+const IDLE_CHECK: Duration = Duration::from_secs(24 * 60 * 60);
 /// All upstreams, in the operator's order.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -50,7 +51,8 @@ pub(crate) struct Entry {
     usage_reporting: AtomicU8,
     /// Whether the upstream ever listed its models to a credential, so that its refusal to list them to another says something.
     lists_models_to_some: AtomicBool,
-    check_interval: Duration,
+    cooldown: Cooldown,
+    pool_config: PoolConfig,
 }
 
 /// Whether an upstream says what an answer cost.
@@ -122,18 +124,8 @@ impl Entry {
         config: &Config,
         adapter: Box<dyn Upstream>,
     ) -> Self {
-        let has_sessions = is_chat_ui(upstream, adapter.kind());
-        let usual_concurrency = if has_sessions {
-            SESSION_CONCURRENCY
-        } else {
-            None
-        };
-        let rules = Rules {
-            cooldown: upstream.cooldown.unwrap_or(Cooldown::For(config.cooldown)),
-            concurrency: config.pool.concurrency.or(usual_concurrency),
-            requests_per_minute: config.pool.requests_per_minute,
-            counts_by_address: has_sessions,
-        };
+        let cooldown = upstream.cooldown.unwrap_or(Cooldown::For(config.cooldown));
+        let rules = rules(adapter.kind(), cooldown, config.pool);
         let pool = Pool::new(
             &upstream.name,
             members(upstream, adapter.kind()),
@@ -150,7 +142,8 @@ impl Entry {
             idle_timeout: upstream.idle_timeout.unwrap_or(config.clocks.idle),
             usage_reporting: AtomicU8::new(UsageReporting::Unknown as u8),
             lists_models_to_some: AtomicBool::new(false),
-            check_interval: config.pool.check_interval,
+            cooldown,
+            pool_config: config.pool,
             config: upstream.clone(),
         }
     }
@@ -180,6 +173,9 @@ impl Entry {
         self.model_list
             .refresh(max_age, || self.list_models())
             .await;
+        // Whoever answers shows what it is.
+        let rules = rules(self.adapter.kind(), self.cooldown, self.pool_config);
+        self.pool.set_rules(rules);
     }
 
     /// Asks for the models with one credential after another, until one is let in.
@@ -203,63 +199,22 @@ impl Entry {
         }
         listed
     }
-
-    /// Checks refused credentials when their time has come, some at once, for ever.
-    pub(crate) async fn keep_checked(&self) {
-        let mut running = FuturesUnordered::new();
-        loop {
-            tokio::select! {
-                check = self.pool.next_check(), if running.len() < CHECKS_AT_ONCE => {
-                    running.push(self.check(check));
-                }
-                Some(()) = running.next(), if !running.is_empty() => {}
-            }
-        }
-    }
-
-    async fn check(&self, check: DueCheck) {
-        let verdict = self.ask_about(&check.member).await;
-        let interval = CheckInterval {
-            interval: self.check_interval,
-            spread: 0.9 + fastrand::f64() / 5.0,
-        };
-        self.pool.checked(&check, verdict, interval);
-    }
-
-    /// What the upstream shows of a credential: by a question of its own, or by the list of models.
-    async fn ask_about(&self, member: &Member) -> Verdict {
-        match self.adapter.check(&member.credential).await {
-            Some(Ok(())) => return Verdict::Accepted,
-            Some(Err(failure)) if failure.kind == FailureKind::Unauthorized => {
-                return Verdict::Refused;
-            }
-            Some(Err(_)) => return Verdict::OutOfReach,
-            None => {}
-        }
-        match self.list_models_with(member).await {
-            // What is refused to everybody says nothing of this credential.
-            Err(failure) if failure.kind == FailureKind::Unauthorized => {
-                match self.lists_models_to_some.load(Ordering::Relaxed) {
-                    true => Verdict::Refused,
-                    false => Verdict::ProvesNothing,
-                }
-            }
-            Err(_) => Verdict::OutOfReach,
-            // And what is given to everybody says nothing either.
-            Ok(_) => match self.adapter.list_models(&Credential::Anonymous).await {
-                Err(failure) if failure.kind == FailureKind::Unauthorized => Verdict::Accepted,
-                Ok(_) | Err(_) => Verdict::ProvesNothing,
-            },
-        }
-    }
 }
 
-/// Whether an upstream is a chat-ui, or is taken for one until it shows what it is: where sessions let us in.
-fn is_chat_ui(upstream: &UpstreamConfig, shown: UpstreamKind) -> bool {
-    match shown {
+/// How the credentials of an upstream are used. One that has not shown yet what it is gets no limit of its own.
+fn rules(kind: UpstreamKind, cooldown: Cooldown, config: PoolConfig) -> Rules {
+    let has_sessions = match kind {
         UpstreamKind::ChatUi => true,
-        UpstreamKind::Auto => !upstream.cookies.is_empty() || !upstream.added_cookies.is_empty(),
-        UpstreamKind::OpenAi | UpstreamKind::Local => false,
+        // A local model has a queue of its own.
+        UpstreamKind::Auto | UpstreamKind::OpenAi | UpstreamKind::Local => false,
+    };
+    let usual_concurrency = SESSION_CONCURRENCY.filter(|_| has_sessions);
+    Rules {
+        cooldown,
+        concurrency: config.concurrency.or(usual_concurrency),
+        requests_per_minute: config.requests_per_minute,
+        counts_by_address: has_sessions,
+        idle_check: has_sessions.then_some(IDLE_CHECK),
     }
 }
 

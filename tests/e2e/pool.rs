@@ -114,7 +114,7 @@ async fn a_thousand_chats_are_answered_evenly_by_the_healthy_keys(deployment: De
 }
 
 async fn nine_dead_keys_before_the_live_one_cost_no_answer(deployment: Deployment) {
-    let stage = Stage::with(deployment, &[("COOKIES", &keys(10))]).await;
+    let stage = Stage::with(deployment, &[("COOKIES", &keys(10)), ("LOG", "debug")]).await;
     for number in 0..9 {
         stage.upstream.refuse_key(&key(number));
     }

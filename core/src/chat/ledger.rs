@@ -235,3 +235,37 @@ impl fmt::Display for PassedOver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Config, UpstreamConfig},
+        registry::Registry,
+    };
+
+    #[test]
+    fn a_ledger_keeps_the_first_attempts_and_counts_the_rest() {
+        let config = Config::of_upstreams(vec![UpstreamConfig::named("one", None)]);
+        let registry = Registry::new(&config).expect("an address");
+        let entry = &registry.entries()[0];
+        let credential = entry.pool.in_turn(1)[0].id;
+        let mut ledger = Ledger::default();
+        for _ in 0..MAX_ATTEMPTS + 10 {
+            ledger.begin(entry, credential, Duration::from_millis(250));
+            ledger.failed(&Failure::new(FailureKind::Unavailable, "no"));
+        }
+        ledger.answered();
+        assert_eq!(
+            (ledger.attempts.len(), ledger.uncounted),
+            (MAX_ATTEMPTS, 10)
+        );
+        let told = ledger.to_string();
+        assert!(told.starts_with(&format!(
+            "one {credential} after 0.250 s Unavailable, fault Upstream; "
+        )));
+        assert!(told.ends_with(&format!(
+            "one {credential} after 0.250 s answered; and 10 more attempts"
+        )));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::standing::InvalidReason;
+use super::reason::InvalidReason;
 use crate::upstream::{Clock, Credential, Failure, FailureKind};
 
 /// How an attempt ended.

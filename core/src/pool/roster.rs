@@ -3,7 +3,7 @@
 //! Each credential has a slot, and each slot one [`Place`]. Those that may be leased are in a ring, so that choosing one costs the
 //! same for ten credentials as for ten thousand; those that wait for an instant are in order of it.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use tokio::time::Instant;
 
@@ -13,8 +13,9 @@ use super::{
     outcome::Outcome,
     pace::Pace,
     ring::Ring,
-    standing::{CheckInterval, Standing, State, Verdict},
+    standing::{Standing, State},
     timers::Timers,
+    verdict::{CheckInterval, Verdict},
 };
 use crate::config::Cooldown;
 
@@ -36,7 +37,7 @@ pub(super) struct Roster {
 }
 
 /// What holds for all credentials of an upstream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// For how long a rate limit cools that names no time.
     pub(crate) cooldown: Cooldown,
@@ -46,6 +47,8 @@ pub(crate) struct Rules {
     pub(crate) requests_per_minute: Option<NonZeroU32>,
     /// Whether the upstream counts by address, so that what limits two credentials limits all.
     pub(crate) counts_by_address: bool,
+    /// After how long a credential is checked that nobody uses: a session ends when it is forgotten.
+    pub(crate) idle_check: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -54,6 +57,9 @@ struct Slot {
     in_flight: u32,
     pace: Pace,
     place: Place,
+    last_used: Instant,
+    /// When to look whether it was used.
+    idle_check_at: Option<Instant>,
     /// As the timers have them.
     trial_at: Option<Instant>,
     check_at: Option<Instant>,
@@ -103,12 +109,12 @@ pub(super) struct DueCheck {
 
 impl Roster {
     /// So many credentials, of which nothing is known.
-    pub(super) fn new(count: usize, rules: Rules) -> Self {
+    pub(super) fn new(count: usize, rules: Rules, now: Instant) -> Self {
         let mut ready = Ring::new(count);
         (0..count).for_each(|slot| ready.push(slot));
-        Self {
+        let mut roster = Self {
             rules,
-            slots: (0..count).map(|_| Slot::new()).collect(),
+            slots: (0..count).map(|_| Slot::new(now)).collect(),
             ready,
             full_count: 0,
             paced: Timers::default(),
@@ -116,6 +122,28 @@ impl Roster {
             trials: Timers::default(),
             checks: Timers::default(),
             address_limit: AddressLimit::default(),
+        };
+        roster.watch_idle(now);
+        roster
+    }
+
+    /// Changes what holds for all.
+    pub(super) fn set_rules(&mut self, rules: Rules, now: Instant) {
+        if self.rules != rules {
+            self.rules = rules;
+            self.watch_idle(now);
+        }
+    }
+
+    /// Has all looked at after a time, where they are not to be forgotten, and puts each where the rules want it.
+    fn watch_idle(&mut self, now: Instant) {
+        let count = self.slots.len();
+        for at in 0..count {
+            // Spread, so that a thousand are not checked at once.
+            let share = 0.5 + 0.5 * (at as f64 / count as f64);
+            let look_after = |idle_check: Duration| now + idle_check.mul_f64(share);
+            self.slots[at].idle_check_at = self.rules.idle_check.map(look_after);
+            self.settle(at, now);
         }
     }
 
@@ -162,12 +190,26 @@ impl Roster {
 
     /// The check that is due, or when the next one is.
     pub(super) fn begin_check(&mut self, now: Instant) -> Result<DueCheck, Option<Instant>> {
-        let slot = self.checks.due(now).ok_or_else(|| self.checks.first())?;
-        let standing = &mut self.slots[slot].standing;
-        standing.begin_check();
-        let epoch = standing.epoch();
-        self.settle(slot, now);
-        Ok(DueCheck { slot, epoch })
+        loop {
+            let at = self.checks.due(now).ok_or_else(|| self.checks.first())?;
+            let slot = &mut self.slots[at];
+            let is_idle = match self.rules.idle_check {
+                Some(idle_check) if slot.standing.check_at().is_none() => {
+                    let idle_since = slot.last_used;
+                    let is_idle = idle_since + idle_check <= now;
+                    let again_after = if is_idle { now } else { idle_since };
+                    slot.idle_check_at = Some(again_after + idle_check);
+                    is_idle
+                }
+                Some(_) | None => true,
+            };
+            slot.standing.begin_check();
+            let epoch = slot.standing.epoch();
+            self.settle(at, now);
+            if is_idle {
+                return Ok(DueCheck { slot: at, epoch });
+            }
+        }
     }
 
     /// Takes note of what a check has shown.
@@ -246,6 +288,7 @@ impl Roster {
     fn begin(&mut self, slot: usize, is_trial: bool, now: Instant) -> Taken {
         let entry = &mut self.slots[slot];
         entry.in_flight += 1;
+        entry.last_used = now;
         if let Some(limit) = self.rules.requests_per_minute {
             entry.pace.note(limit, now);
         }
@@ -273,7 +316,7 @@ impl Roster {
     /// Puts a slot into the place that its state asks for: the only function that moves one.
     fn settle(&mut self, at: usize, now: Instant) {
         let slot = &mut self.slots[at];
-        let (trial_at, check_at) = (slot.standing.trial_at(), slot.standing.check_at());
+        let (trial_at, check_at) = (slot.standing.trial_at(), slot.check_at());
         self.trials.change(at, slot.trial_at, trial_at);
         self.checks.change(at, slot.check_at, check_at);
         (slot.trial_at, slot.check_at) = (trial_at, check_at);
@@ -301,14 +344,24 @@ impl Roster {
 }
 
 impl Slot {
-    fn new() -> Self {
+    fn new(now: Instant) -> Self {
         Self {
+            last_used: now,
+            idle_check_at: None,
             standing: Standing::new(),
             in_flight: 0,
             pace: Pace::default(),
             place: Place::Ready,
             trial_at: None,
             check_at: None,
+        }
+    }
+
+    /// When a check is due: of an invalid one when its standing says so, else when it may have been forgotten.
+    fn check_at(&self) -> Option<Instant> {
+        match self.standing.state() {
+            State::Invalid(_) => self.standing.check_at(),
+            State::Usable { .. } | State::Cooling { .. } => self.idle_check_at,
         }
     }
 

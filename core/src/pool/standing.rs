@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::outcome::Outcome;
+use super::{
+    outcome::Outcome,
+    reason::{CoolingReason, InvalidReason},
+    verdict::{CheckInterval, Verdict},
+};
 use crate::config::Cooldown;
 
 /// The longest that a rate limit cools a credential, whatever the upstream says.
@@ -62,28 +66,6 @@ pub(super) enum Proof {
     Answer,
 }
 
-/// Why a credential cools.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CoolingReason {
-    /// It was used too fast.
-    RateLimit,
-    /// It has nothing left to spend.
-    Quota,
-}
-
-/// Why a credential is invalid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum InvalidReason {
-    /// A session that has ended.
-    Expired,
-    /// A key that is not known, or no longer.
-    Revoked,
-    /// It is known, and not let in.
-    Blocked,
-    /// The upstream doesn't say.
-    Unknown,
-}
-
 /// How a refused credential may come back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Invalid {
@@ -113,50 +95,6 @@ enum Trial {
     Running {
         delay: Duration,
     },
-}
-
-/// What a check has shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The upstream accepts the credential, and would not accept just anything.
-    Accepted,
-    /// The upstream refuses the credential, and would not refuse just anything.
-    Refused,
-    /// The upstream answers so to anybody.
-    ProvesNothing,
-    /// The upstream could not be asked.
-    OutOfReach,
-}
-
-/// When checks are made.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CheckInterval {
-    /// Between two checks of an invalid credential.
-    pub(crate) interval: Duration,
-    /// The share of each wait that is waited, so that many don't come at once: about 1.
-    pub(crate) spread: f64,
-}
-
-impl CoolingReason {
-    /// The reason as operators read it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::RateLimit => "rate_limit",
-            Self::Quota => "quota",
-        }
-    }
-}
-
-impl InvalidReason {
-    /// The reason as operators read it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-            Self::Blocked => "blocked",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 impl Standing {
@@ -258,7 +196,7 @@ impl Standing {
                 }
                 Outcome::Limited(told) => self.limit(proof, told, cooldown, now),
                 Outcome::QuotaSpent => self.spend_quota(proof, quota_streak, cooldown, now),
-                Outcome::Refused(reason) => self.refuse(reason, proof, now),
+                Outcome::Refused(reason) => self.refuse_attempt(reason, proof, now),
                 Outcome::Unavailable | Outcome::Late | Outcome::SaysNothing => {}
             },
             State::Cooling {
@@ -271,7 +209,7 @@ impl Standing {
                 Outcome::QuotaSpent if reason == CoolingReason::RateLimit => {
                     self.spend_quota(proof, quota_streak, cooldown, now);
                 }
-                Outcome::Refused(reason) => self.refuse(reason, proof, now),
+                Outcome::Refused(reason) => self.refuse_attempt(reason, proof, now),
                 // Several attempts may find one empty purse: it is emptied once.
                 Outcome::QuotaSpent
                 | Outcome::Succeeded
@@ -301,7 +239,7 @@ impl Standing {
         }
     }
 
-    /// Takes note of what a check has shown that was begun in this epoch.
+    /// Takes note of what a check has shown that was begun in this epoch: of one that was refused, or of one that nobody used for long.
     pub(super) fn checked(
         &mut self,
         epoch: u64,
@@ -309,13 +247,23 @@ impl Standing {
         interval: CheckInterval,
         now: Instant,
     ) {
-        let State::Invalid(mut invalid) = self.state else {
-            return;
-        };
         if epoch != self.epoch {
             return;
         }
-        let mut next_check = interval.interval;
+        let mut invalid = match &mut self.state {
+            State::Invalid(invalid) => *invalid,
+            State::Usable { proof, .. } | State::Cooling { proof, .. } => {
+                match verdict {
+                    Verdict::Refused => {
+                        self.refuse(InvalidReason::Expired, Check::At(interval.after(now)));
+                    }
+                    Verdict::Accepted if *proof == Proof::Nothing => *proof = Proof::Check,
+                    Verdict::Accepted | Verdict::ProvesNothing | Verdict::OutOfReach => {}
+                }
+                return;
+            }
+        };
+        let mut next_check = interval;
         match verdict {
             Verdict::Accepted if invalid.trusts_checks => return self.restore(Proof::Check),
             Verdict::Accepted | Verdict::ProvesNothing => {
@@ -328,11 +276,11 @@ impl Standing {
             }
             Verdict::Refused => {}
             Verdict::OutOfReach => {
-                next_check = invalid.check_retry.min(interval.interval);
-                invalid.check_retry = next_check.saturating_mul(2);
+                next_check.interval = invalid.check_retry.min(interval.interval);
+                invalid.check_retry = next_check.interval.saturating_mul(2);
             }
         }
-        invalid.check = Check::At(now + next_check.mul_f64(interval.spread));
+        invalid.check = Check::At(next_check.after(now));
         self.state = State::Invalid(invalid);
     }
 
@@ -373,13 +321,21 @@ impl Standing {
         }
     }
 
-    fn refuse(&mut self, reason: InvalidReason, proof: Proof, now: Instant) {
+    /// Takes note that an attempt was refused, which a check is to confirm at once.
+    fn refuse_attempt(&mut self, reason: InvalidReason, proof: Proof, now: Instant) {
+        self.refuse(reason, Check::At(now));
+        if let State::Invalid(invalid) = &mut self.state {
+            invalid.trusts_checks = proof != Proof::Check;
+        }
+    }
+
+    fn refuse(&mut self, reason: InvalidReason, check: Check) {
         self.epoch += 1;
         self.state = State::Invalid(Invalid {
             reason,
-            check: Check::At(now),
+            check,
             check_retry: FIRST_CHECK_RETRY,
-            trusts_checks: proof != Proof::Check,
+            trusts_checks: true,
             trial: Trial::None,
         });
     }

@@ -20,6 +20,7 @@ fn rules() -> Rules {
         concurrency: None,
         requests_per_minute: None,
         counts_by_address: false,
+        idle_check: None,
     }
 }
 
@@ -167,7 +168,7 @@ async fn clients_that_leave_or_err_change_nothing() {
     }
     assert!(lease(&pool).is_ok());
     let states = [0, 1].map(|slot| pool.shared().roster.state(slot));
-    let fresh = Roster::new(1, rules()).state(0);
+    let fresh = Roster::new(1, rules(), Instant::now()).state(0);
     assert_eq!(states, [fresh, fresh]);
 }
 
@@ -196,6 +197,29 @@ async fn a_refused_credential_is_checked_once() {
     let refused_at = Instant::now();
     assert_eq!(pool.next_check().await.member.id, second.member.id);
     assert_eq!(refused_at.elapsed(), CHECKS.interval);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_nobody_uses_is_checked_once_a_day() {
+    let day = 24 * 3600 * SECOND;
+    let daily = Rules {
+        idle_check: Some(day),
+        ..rules()
+    };
+    let pool = pool(2, daily);
+    let started = Instant::now();
+    tokio::time::advance(day / 4).await;
+    // The first is used meanwhile.
+    drop(lease(&pool));
+    let forgotten = pool.next_check().await;
+    assert_eq!(
+        (forgotten.member.id, started.elapsed()),
+        (pool.in_turn(1)[0].id, day)
+    );
+    pool.checked(&forgotten, Verdict::Accepted, CHECKS);
+    let used = pool.next_check().await;
+    assert_ne!(used.member.id, forgotten.member.id);
+    assert_eq!(started.elapsed(), day + day / 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pool::standing::InvalidReason;
+use crate::pool::reason::InvalidReason;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
-use crate::pool::standing::InvalidReason;
+use crate::pool::reason::InvalidReason;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -20,6 +20,7 @@ fn rules() -> Rules {
         concurrency: None,
         requests_per_minute: None,
         counts_by_address: false,
+        idle_check: None,
     }
 }
 
@@ -67,7 +68,7 @@ struct Watched {
 impl Watched {
     fn new(count: usize, rules: Rules) -> Self {
         Self {
-            roster: Roster::new(count, rules),
+            roster: Roster::new(count, rules, Instant::now()),
             rules,
             now: Instant::now(),
             leases: Vec::new(),
@@ -327,7 +328,7 @@ fn two_that_are_limited_together_cool_all_where_the_upstream_counts_by_address()
 
 #[test]
 fn a_wish_is_heard() {
-    let mut roster = Roster::new(3, rules());
+    let mut roster = Roster::new(3, rules(), Instant::now());
     let now = Instant::now();
     let mut take = |wish| roster.take(wish, now).map(|taken| taken.slot);
     let rather_not = |slot| Wish {
@@ -346,7 +347,7 @@ fn a_wish_is_heard() {
     };
     assert_eq!(take(nobody), Err(NoLease::Unwished));
 
-    let mut alone = Roster::new(1, rules());
+    let mut alone = Roster::new(1, rules(), Instant::now());
     let again = alone.take(rather_not(0), now).expect("the only one");
     assert_eq!(again.slot, 0);
 }
@@ -367,13 +368,13 @@ fn cost(roster: &mut Roster) -> Duration {
 
 #[test]
 fn choosing_costs_the_same_for_ten_and_for_ten_thousand() {
-    let few = cost(&mut Roster::new(10, rules()));
-    let many = cost(&mut Roster::new(10_000, rules()));
+    let few = cost(&mut Roster::new(10, rules(), Instant::now()));
+    let many = cost(&mut Roster::new(10_000, rules(), Instant::now()));
     // Memory that is not in the nearest cache costs a little; looking at each would cost a thousand times as much.
     assert!(many < 20 * few, "{few:?} for 10, {many:?} for 10,000");
 
     // As much where nearly all cool.
-    let mut roster = Roster::new(10_000, rules());
+    let mut roster = Roster::new(10_000, rules(), Instant::now());
     let now = Instant::now();
     for _ in 0..9_990 {
         let taken = roster.take(Wish::default(), now).expect("one is ready");

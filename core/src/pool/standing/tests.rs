@@ -218,3 +218,15 @@ fn what_is_not_the_credentials_fault_leaves_it_as_it_is() {
         assert_eq!(watched.standing.state(), before);
     }
 }
+
+#[test]
+fn a_check_finds_out_that_a_session_has_ended_before_a_client_does() {
+    let mut watched = Watched::new();
+    watched.check(Verdict::Accepted);
+    assert!(watched.is_usable());
+    watched.check(Verdict::Refused);
+    assert_eq!(watched.comes_back(), (None, Some(INTERVAL.interval)));
+    watched.pass(INTERVAL.interval);
+    watched.check(Verdict::Accepted);
+    assert!(watched.is_usable());
+}
