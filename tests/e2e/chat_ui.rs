@@ -4,6 +4,7 @@ mod answers;
 mod kinds;
 mod leaving;
 mod limits;
+mod many_sessions;
 mod sessions;
 mod streams;
 

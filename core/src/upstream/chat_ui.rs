@@ -80,21 +80,18 @@ impl ChatUi {
         })
     }
 
-    /// Whether what is at the address is a chat-ui at all.
+    /// Whether what is at the address is a chat-ui at all. `None`: it doesn't tell now.
     ///
     /// # Errors
     ///
-    /// Where that can't be told yet.
-    pub(super) async fn is_one(&self, credential: &Credential) -> Result<bool, Failure> {
+    /// What became of the connection.
+    pub(super) async fn is_one(&self, credential: &Credential) -> Result<Option<bool>, Failure> {
         let session = self.session(credential)?;
-        match self.site.probe(&session).await? {
-            Finding::Accepted | Finding::Refused => Ok(true),
-            Finding::Barred | Finding::Other => Ok(false),
-            Finding::Nothing => Err(Failure::new(
-                FailureKind::Unavailable,
-                format!("{} does not tell what it is", self.site.address()),
-            )),
-        }
+        Ok(match self.site.probe(&session).await? {
+            Finding::Accepted | Finding::Refused => Some(true),
+            Finding::Barred | Finding::Other => Some(false),
+            Finding::Nothing => None,
+        })
     }
 
     /// Asks whether a session is let in; one that is lives two more weeks.

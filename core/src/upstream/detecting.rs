@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::async_trait;
 
 use super::{
-    AddressError, Answer, ChatCall, Credential, Failure, ListedModel, Upstream, chat_ui::ChatUi,
-    openai::OpenAi,
+    AddressError, Answer, ChatCall, Clock, Credential, Failure, FailureKind, ListedModel, Upstream,
+    chat_ui::ChatUi, openai::OpenAi,
 };
 use crate::config::{Config, UpstreamConfig, UpstreamKind};
 
@@ -59,12 +59,19 @@ impl Detecting {
         if let Some(known) = self.known() {
             return Ok(known);
         }
-        let is_chat_ui = self.chat_ui.is_one(credential).await?;
-        let _ = self.is_chat_ui.set(is_chat_ui);
-        Ok(match is_chat_ui {
-            true => &self.chat_ui,
-            false => &self.open_ai,
-        })
+        match self.chat_ui.is_one(credential).await {
+            Ok(Some(is_chat_ui)) => {
+                // Nobody else sets it while this is held.
+                let _ = self.is_chat_ui.set(is_chat_ui);
+            }
+            // It isn't there: another connection would take as long to show that.
+            Err(failure) if failure.kind == FailureKind::Clock(Clock::Connect) => {
+                return Err(failure);
+            }
+            // What fails at the question may answer at its usual address; the next one asks again.
+            Ok(None) | Err(_) => {}
+        }
+        Ok(self.known().unwrap_or(&self.open_ai))
     }
 }
 

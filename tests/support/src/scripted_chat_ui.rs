@@ -103,6 +103,10 @@ struct State {
     /// The answers to the next messages, each used once, and before the one below.
     queued: VecDeque<Reply>,
     reply: Reply,
+    /// Instead of the ones above, for messages of these sessions.
+    by_session: HashMap<String, Reply>,
+    /// How often each session was refused a conversation.
+    refusals: HashMap<String, usize>,
     message_count: usize,
     /// How many of the next deletions fail.
     failing_deletions: usize,
@@ -132,6 +136,8 @@ impl ScriptedChatUi {
                 sessions: HashMap::new(),
                 queued: VecDeque::new(),
                 reply: Reply::text(&["Hello"]),
+                by_session: HashMap::new(),
+                refusals: HashMap::new(),
                 message_count: 0,
                 failing_deletions: 0,
                 accepted: HashSet::new(),
@@ -162,6 +168,17 @@ impl ScriptedChatUi {
     /// Answers every message so.
     pub fn answer(&self, reply: Reply) {
         self.state().reply = reply;
+    }
+
+    /// Answers every message of this session so, whatever is said for all.
+    pub fn answer_session(&self, cookie: &str, reply: Reply) {
+        self.state().by_session.insert(cookie.to_owned(), reply);
+    }
+
+    /// How often a session was refused a conversation.
+    #[must_use]
+    pub fn refusals(&self, cookie: &str) -> usize {
+        self.state().refusals.get(cookie).copied().unwrap_or(0)
     }
 
     /// Answers the next message so, once, after those queued before.

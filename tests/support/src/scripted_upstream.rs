@@ -46,6 +46,8 @@ struct Shared {
 struct Scripts {
     /// `GET …/models`.
     models: Script,
+    /// What is neither a chat nor asks for models.
+    others: Option<Script>,
     /// The next chats, whatever they ask for; each is used once, and before those below.
     queued: VecDeque<Script>,
     /// Chats by bearer key; before those by model.
@@ -82,6 +84,7 @@ impl ScriptedUpstream {
         let shared = Arc::new(Shared {
             scripts: Mutex::new(Scripts {
                 models: model_list(models),
+                others: None,
                 queued: VecDeque::new(),
                 by_key: HashMap::new(),
                 refused_keys: HashSet::new(),
@@ -144,6 +147,11 @@ impl ScriptedUpstream {
     /// Answers `GET …/models` so from now on.
     pub fn answer_models(&self, script: Script) {
         self.scripts().models = script;
+    }
+
+    /// Answers so from now on what is neither a chat nor asks for models.
+    pub fn answer_others(&self, script: Script) {
+        self.scripts().others = Some(script);
     }
 
     fn scripts(&self) -> std::sync::MutexGuard<'_, Scripts> {
@@ -256,6 +264,9 @@ impl Shared {
             } else {
                 unauthorized()
             };
+        }
+        if let Some(script) = scripts.others.as_ref().filter(|_| !request.is_chat()) {
+            return script.clone();
         }
         if let Some(script) = request
             .is_chat()

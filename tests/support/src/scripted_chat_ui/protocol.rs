@@ -162,6 +162,9 @@ impl Shared {
         }
         let Visitor::Known(cookie) = visitor else {
             let makes = matches!(segments.as_slice(), ["conversation"]);
+            if let Some(cookie) = self.cookie(request).filter(|_| makes) {
+                *self.state().refusals.entry(cookie).or_default() += 1;
+            }
             return Err(match self.setup.family {
                 Family::New if makes => Whole::login(),
                 _ => Whole::json(401, &json!({"error": "You have to be logged in."})),
@@ -332,9 +335,8 @@ impl Shared {
                     "You are sending too many messages. Try again later.",
                 ));
             }
-            state
-                .queued
-                .pop_front()
+            let own = state.by_session.get(cookie).cloned();
+            own.or_else(|| state.queued.pop_front())
                 .unwrap_or_else(|| state.reply.clone())
         };
         let content_type = request.head.header("content-type").unwrap_or_default();

@@ -1,9 +1,10 @@
 //! The calls to a chat-ui.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
+use tokio::time::timeout;
 
 use super::{
     super::{
@@ -16,6 +17,9 @@ use super::{
     },
     Reply, Site,
 };
+
+/// How long an instance may take for the cheapest question.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Site {
     /// The models that anybody, or a session, sees.
@@ -149,13 +153,24 @@ impl Site {
     /// What became of the connection.
     pub(in super::super) async fn probe(&self, session: &Session) -> Result<Finding, Failure> {
         let path = self.paths.stop(NO_CONVERSATION);
+        let asked = async {
+            let question = self.ask(Method::POST, &path, Some(session), None, Bytes::new());
+            let (head, body) = question.await?.into_parts();
+            // Others may answer anything, at any length: only refusals are read.
+            let body = match head.status.is_client_error() {
+                true => body,
+                false => ResponseBody::default(),
+            };
+            self.whole(http::Response::from_parts(head, body)).await
+        };
+        let Ok(asked) = timeout(PROBE_TIMEOUT, asked).await else {
+            return Ok(Finding::Nothing);
+        };
         let Reply {
             status,
             headers,
             body,
-        } = self
-            .reply(Method::POST, &path, Some(session), None, Bytes::new())
-            .await?;
+        } = asked?;
         let finding = probe::finding(status, &headers, &body, &self.cookie_name);
         if finding == Finding::Accepted && session.is_dropped_by(&headers, &self.cookie_name) {
             return Ok(Finding::Refused);
