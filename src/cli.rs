@@ -73,6 +73,7 @@ Example:
     #[command(after_help = "\
 Examples:
   llm2api chat Why is the sky blue?
+  llm2api chat --model local --temperature 0 What is the capital of France?
   llm2api chat --model qwen3 --system \"Answer in Chinese.\" \"Summarise this:\" < notes.txt
   LLM2API_URL=http://10.0.0.5:50051 ADMIN_KEY=… llm2api chat --json hi")]
     Chat(ChatOptions),
@@ -103,6 +104,9 @@ pub(crate) struct ChatOptions {
     /// Instructions that come before the message.
     #[arg(long, short)]
     pub(crate) system: Option<String>,
+    /// How freely tokens are chosen, 0 to 2; 0 gives the likeliest answer. Without it, as the model's service does.
+    #[arg(long, short)]
+    pub(crate) temperature: Option<f64>,
     /// The message; several words are joined.
     #[arg(value_name = "MESSAGE")]
     pub(crate) message: Vec<String>,

@@ -107,6 +107,7 @@ async fn chat(
     let request = ChatRequest {
         model,
         messages,
+        temperature: options.temperature,
         ..ChatRequest::default()
     };
     let mut answer = ChatServiceClient::with_interceptor(channel, bearer)

@@ -118,6 +118,7 @@ fn options() -> ChatOptions {
     ChatOptions {
         model: None,
         system: None,
+        temperature: None,
         message: Vec::new(),
     }
 }
@@ -179,7 +180,7 @@ async fn the_first_listed_model_is_asked_with_the_first_client_key() {
 }
 
 #[tokio::test]
-async fn model_and_system_message_are_what_the_options_say() {
+async fn model_system_message_and_temperature_are_what_the_options_say() {
     let core = FakeCore {
         script: vec![delta("ok\n"), finish()],
         ..FakeCore::default()
@@ -187,6 +188,7 @@ async fn model_and_system_message_are_what_the_options_say() {
     let options = ChatOptions {
         model: Some("llama3".to_owned()),
         system: Some("Be brief.".to_owned()),
+        temperature: Some(0.5),
         ..options()
     };
     let settings = [("ADMIN_KEY", "sk-admin"), ("API_KEY", "off")];
@@ -208,6 +210,7 @@ async fn model_and_system_message_are_what_the_options_say() {
             ChatRequest {
                 model: "llama3".to_owned(),
                 messages: vec![message("system", "Be brief."), message("user", "hi")],
+                temperature: Some(0.5),
                 ..ChatRequest::default()
             }
         )]
