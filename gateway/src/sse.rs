@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -41,7 +41,9 @@ pin_project! {
         #[pin]
         silence: Sleep,
         #[pin]
-        ending: WaitForCancellationFutureOwned,
+        ended: WaitForCancellationFutureOwned,
+        // The task that waits for these two: it need not tell them so again at every chunk.
+        waiting: Option<Waker>,
         // Dropped with the body: tells that this answer runs no more.
         running: TaskTrackerToken,
     }
@@ -79,7 +81,8 @@ impl SseBody {
             buffer: BytesMut::with_capacity(BUFFER_SIZE),
             last_write: Instant::now(),
             silence: tokio::time::sleep(facade.keepalive),
-            ending: facade.ending.clone().cancelled_owned(),
+            ended: facade.ending.clone().cancelled_owned(),
+            waiting: None,
             running: facade.running.token(),
             facade,
         }
@@ -107,12 +110,20 @@ impl Body for SseBody {
             if poll_answer(this.state, this.chunks, this.buffer, this.facade, context).is_ready() {
                 continue;
             }
-            if this.ending.as_mut().poll(context).is_ready() {
+            let waits = this.waiting.as_ref();
+            if waits.is_some_and(|waiting| waiting.will_wake(context.waker()))
+                && !this.silence.is_elapsed()
+                && !this.facade.ending.is_cancelled()
+            {
+                return Poll::Pending;
+            }
+            if this.ended.as_mut().poll(context).is_ready() {
                 write_error(this.buffer, &error::shutting_down());
                 *this.state = State::Ended;
                 continue;
             }
             if this.silence.as_mut().poll(context).is_pending() {
+                *this.waiting = Some(context.waker().clone());
                 return Poll::Pending;
             }
             let due = *this.last_write + this.facade.keepalive;
@@ -122,6 +133,8 @@ impl Body for SseBody {
             this.silence
                 .as_mut()
                 .reset(next_check(due, this.facade.keepalive));
+            // What is set anew is waited for only once it was polled.
+            *this.waiting = None;
         }
     }
 

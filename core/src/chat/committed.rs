@@ -4,7 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures_util::{Stream, StreamExt};
@@ -31,7 +31,10 @@ pub(crate) struct Committed {
     ledger: Ledger,
     idle_timer: Pin<Box<Sleep>>,
     last_byte: Instant,
-    ending: Pin<Box<WaitForCancellationFutureOwned>>,
+    ending: CancellationToken,
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// The task that waits for the timer and the end: it need not tell them so again at every chunk.
+    waiting: Option<Waker>,
 }
 
 enum Phase {
@@ -70,8 +73,18 @@ impl Committed {
             lease,
             ledger,
             last_byte: Instant::now(),
-            ending: Box::pin(ending.cancelled_owned()),
+            ended: Box::pin(ending.clone().cancelled_owned()),
+            ending,
+            waiting: None,
         }
+    }
+
+    /// Whether this task waits already, and nothing of what it waits for has happened.
+    fn is_quiet(&self, task: &Waker) -> bool {
+        let waits = self.waiting.as_ref();
+        waits.is_some_and(|waiting| waiting.will_wake(task))
+            && !self.idle_timer.is_elapsed()
+            && !self.ending.is_cancelled()
     }
 
     fn fail(&mut self, failure: &Failure) -> Status {
@@ -139,11 +152,17 @@ impl Stream for Committed {
                     }
                     Poll::Pending => {
                         this.phase = Phase::Reading { rest, count };
-                        if this.ending.as_mut().poll(context).is_ready() {
+                        if this.is_quiet(context.waker()) {
+                            return Poll::Pending;
+                        }
+                        if this.ended.as_mut().poll(context).is_ready() {
                             this.phase = Phase::Ended;
                             return Poll::Ready(Some(Err(outcome::shutting_down().into())));
                         }
-                        ready!(this.poll_idle(context));
+                        if this.poll_idle(context).is_pending() {
+                            this.waiting = Some(context.waker().clone());
+                            return Poll::Pending;
+                        }
                         let failure = attempt::idle(&this.entry);
                         return Poll::Ready(Some(Err(this.fail(&failure))));
                     }
