@@ -29,7 +29,7 @@ use crate::{
     config::{Config, UpstreamKind},
     registry::{Entry, Registry},
     router::Names,
-    service::{AccessRpc, Authorize, ChatRpc, ModelRpc},
+    service::{AccessRpc, Authorize, ChatRpc, ModelRpc, PortServices},
     upstream::AddressError,
 };
 
@@ -119,6 +119,7 @@ pub struct Core {
     registry: Arc<Registry>,
     access: Arc<Access>,
     chat: ChatRpc,
+    chat_server: ChatServiceServer<ChatRpc>,
     routes: Routes,
     health: HealthReporter,
     stopping: Stopping,
@@ -156,11 +157,11 @@ impl Core {
             refusing: stopping.refusing.clone(),
             running: stopping.running.clone(),
         };
+        let chat_server =
+            ChatServiceServer::new(chat.clone()).max_decoding_message_size(max_message_bytes);
         let mut routes = Routes::builder();
         routes
-            .add_service(
-                ChatServiceServer::new(chat.clone()).max_decoding_message_size(max_message_bytes),
-            )
+            .add_service(chat_server.clone())
             .add_service(ModelServiceServer::new(ModelRpc { catalog }))
             .add_service(AccessServiceServer::new(AccessRpc {
                 access: Arc::clone(&access),
@@ -184,6 +185,7 @@ impl Core {
             registry,
             access,
             chat,
+            chat_server,
             routes: routes.routes().prepare(),
             health,
             stopping,
@@ -326,8 +328,11 @@ impl Core {
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .initial_stream_window_size(Some(STREAM_WINDOW_BYTES))
             .initial_connection_window_size(Some(CONNECTION_WINDOW_BYTES))
-            .add_routes(self.routes.clone())
-            .serve_with_incoming_shutdown(incoming, self.stopping.ending.cancelled())
+            .serve_with_incoming_shutdown(
+                PortServices::new(self.chat_server.clone(), self.routes.clone()),
+                incoming,
+                self.stopping.ending.cancelled(),
+            )
             .await
             .map_err(CoreError::Serve)
     }

@@ -4,5 +4,8 @@ mod access;
 mod authorize;
 mod chat;
 mod model;
+mod port;
 
-pub(crate) use self::{access::AccessRpc, authorize::Authorize, chat::ChatRpc, model::ModelRpc};
+pub(crate) use self::{
+    access::AccessRpc, authorize::Authorize, chat::ChatRpc, model::ModelRpc, port::PortServices,
+};
