@@ -1,6 +1,6 @@
 //! What the model answers, and what it takes.
 
-use std::{path::Path, process::Stdio};
+use std::path::Path;
 
 use llm2api_test_support::{
     Deployment, Request,
@@ -156,13 +156,14 @@ async fn openai_for_python_works_unchanged(deployment: Deployment) {
 
 async fn the_command_line_chats(deployment: Deployment) {
     let instance = started(deployment).await;
-    let mut chat = Command::new(binary());
-    chat.args(["chat", "--temperature", "0", FRANCE])
-        .env_clear()
-        .env("LLM2API_URL", format!("http://{}", instance.grpc()))
-        .env("ADMIN_KEY", ADMIN_KEY)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let answer = run_well(&mut chat).await;
-    assert!(answer.contains("Paris"), "{answer}");
+    let output = run_well(
+        Command::new(binary())
+            .args(["chat", "--temperature", "0", FRANCE])
+            .env_clear()
+            .env("LLM2API_URL", format!("http://{}", instance.grpc()))
+            .env("ADMIN_KEY", ADMIN_KEY)
+            .kill_on_drop(true),
+    )
+    .await;
+    assert!(output.contains("Paris"), "{output}");
 }
