@@ -105,6 +105,8 @@ async fn answering(deployment: Deployment) -> (ScriptedUpstream, Llm2Api) {
             kind = "openai"
             url = "{}"
             models = ["{model}"]
+            # Clients that ask again and again are to see the same error each time.
+            breaker = "off"
             first_token_timeout = "{}"
             "#,
             upstream.url(),
