@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -28,9 +28,12 @@ use tower::{Service, service_fn};
 use self::connection::{Connection, Driver};
 use crate::{CoreService, RpcService};
 
-/// Connections to each core, from each runtime. A lost one takes its share of the streams with it, and a core deals them out to its own
-/// runtimes; but what shares one shares its reads and writes too: with four a call costs a quarter more.
-const CONNECTIONS: usize = 2;
+/// Connections to each core, from each runtime, at most: a lost one takes its share of the streams with it, and a core deals them out
+/// to its own runtimes.
+const CONNECTIONS: usize = 4;
+/// Calls that share a connection before another is used. They share its reads and writes too: spread over four connections, few
+/// calls cost a half more each.
+const SHARED_BY: usize = 64;
 /// Connections that may be made at the same time before one waits to be driven.
 const DRIVERS: usize = 16;
 /// Rest between two tries to watch a core's health: the first, and the longest.
@@ -62,7 +65,6 @@ pub struct CoreLink {
 struct RemoteCore {
     uri: Uri,
     connections: [Connection; CONNECTIONS],
-    next: AtomicUsize,
     health: AtomicU8,
 }
 
@@ -161,14 +163,21 @@ impl RemoteCore {
             connections: std::array::from_fn(|_| {
                 Connection::new(authority.clone(), drivers.clone())
             }),
-            next: AtomicUsize::new(0),
             health: AtomicU8::new(Health::Usable as u8),
         })
     }
 
+    /// The first connection that has room, else the one with the fewest calls.
     fn connection(&self) -> &Connection {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        &self.connections[turn % CONNECTIONS]
+        self.connections
+            .iter()
+            .find(|connection| connection.call_count() < SHARED_BY)
+            .or_else(|| {
+                self.connections
+                    .iter()
+                    .min_by_key(|connection| connection.call_count())
+            })
+            .unwrap_or(&self.connections[0])
     }
 
     fn health(&self) -> Health {

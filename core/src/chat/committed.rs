@@ -99,6 +99,23 @@ impl Committed {
         outcome::of_failure(&self.entry, failure).into()
     }
 
+    /// Looks, while the upstream is silent, whether the answer has to end: because we stop, or because that lasts too long.
+    fn poll_silent(&mut self, context: &mut Context<'_>) -> Poll<Status> {
+        if self.is_quiet(context.waker()) {
+            return Poll::Pending;
+        }
+        if self.ended.as_mut().poll(context).is_ready() {
+            self.phase = Phase::Ended;
+            return Poll::Ready(outcome::shutting_down().into());
+        }
+        if self.poll_idle(context).is_pending() {
+            self.waiting = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        let failure = attempt::idle(&self.entry);
+        Poll::Ready(self.fail(&failure))
+    }
+
     /// Whether the upstream has been silent for too long. The timer is not reset at every chunk: when it fires, it is set anew
     /// by the last byte.
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -119,6 +136,23 @@ impl Stream for Committed {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
+            if let Phase::Reading { rest, count } = &mut this.phase {
+                match rest.poll_next_unpin(context) {
+                    Poll::Ready(Some(Ok(Batch { events, .. }))) => {
+                        count.read(&events);
+                        this.last_byte = Instant::now();
+                        if events.is_empty() {
+                            continue;
+                        }
+                        return Poll::Ready(Some(Ok(ChatResponse { events })));
+                    }
+                    Poll::Ready(Some(Err(failure))) => {
+                        return Poll::Ready(Some(Err(this.fail(&failure))));
+                    }
+                    Poll::Pending => return this.poll_silent(context).map(|end| Some(Err(end))),
+                    Poll::Ready(None) => {}
+                }
+            }
             match std::mem::replace(&mut this.phase, Phase::Ended) {
                 Phase::Opening {
                     events,
@@ -128,45 +162,13 @@ impl Stream for Committed {
                     this.phase = Phase::Reading { rest, count };
                     return Poll::Ready(Some(Ok(ChatResponse { events })));
                 }
-                Phase::Reading {
-                    mut rest,
-                    mut count,
-                } => match rest.poll_next_unpin(context) {
-                    Poll::Ready(Some(Ok(Batch { events, .. }))) => {
-                        this.last_byte = Instant::now();
-                        count.read(&events);
-                        this.phase = Phase::Reading { rest, count };
-                        if !events.is_empty() {
-                            return Poll::Ready(Some(Ok(ChatResponse { events })));
-                        }
-                    }
-                    Poll::Ready(Some(Err(failure))) => {
-                        return Poll::Ready(Some(Err(this.fail(&failure))));
-                    }
-                    Poll::Ready(None) => {
-                        this.lease.succeeded();
-                        this.ledger.answered();
-                        let entry = Arc::clone(&this.entry);
-                        this.phase =
-                            Phase::Estimating(Box::pin(async move { count.finish(&entry).await }));
-                    }
-                    Poll::Pending => {
-                        this.phase = Phase::Reading { rest, count };
-                        if this.is_quiet(context.waker()) {
-                            return Poll::Pending;
-                        }
-                        if this.ended.as_mut().poll(context).is_ready() {
-                            this.phase = Phase::Ended;
-                            return Poll::Ready(Some(Err(outcome::shutting_down().into())));
-                        }
-                        if this.poll_idle(context).is_pending() {
-                            this.waiting = Some(context.waker().clone());
-                            return Poll::Pending;
-                        }
-                        let failure = attempt::idle(&this.entry);
-                        return Poll::Ready(Some(Err(this.fail(&failure))));
-                    }
-                },
+                Phase::Reading { count, .. } => {
+                    this.lease.succeeded();
+                    this.ledger.answered();
+                    let entry = Arc::clone(&this.entry);
+                    this.phase =
+                        Phase::Estimating(Box::pin(async move { count.finish(&entry).await }));
+                }
                 Phase::Estimating(mut estimate) => match estimate.as_mut().poll(context) {
                     Poll::Ready(Some(usage)) => {
                         let event = ChatEvent {

@@ -8,6 +8,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -68,6 +69,8 @@ pub(super) struct Connection {
     sender: Mutex<Option<SendRequest<Bytes>>>,
     /// To whoever runs the drivers.
     drivers: mpsc::Sender<Driver>,
+    /// Each call has a clone, to its answer's end.
+    calls: Arc<()>,
 }
 
 impl Connection {
@@ -77,7 +80,13 @@ impl Connection {
             authority,
             sender: Mutex::new(None),
             drivers,
+            calls: Arc::default(),
         }
+    }
+
+    /// Calls that are running.
+    pub(super) fn call_count(&self) -> usize {
+        Arc::strong_count(&self.calls) - 1
     }
 
     /// Makes a call. Dropped before its end, the call is cancelled at the core.
@@ -89,6 +98,7 @@ impl Connection {
         &self,
         request: Request<Body>,
     ) -> Result<Response<Body>, ConnectionError> {
+        let call = Arc::clone(&self.calls);
         let mut sender = self.sender().await?;
         let (mut head, body) = request.into_parts();
         let mut address = head.uri.into_parts();
@@ -98,7 +108,12 @@ impl Connection {
         let (response, stream) = sender.send_request(Request::from_parts(head, ()), false)?;
         send(body, stream).await?;
         let response = response.await?;
-        Ok(response.map(|stream| Body::new(ReceivedBody::Data(stream))))
+        Ok(response.map(|stream| {
+            Body::new(ReceivedBody {
+                part: Part::Data(stream),
+                _call: call,
+            })
+        }))
     }
 
     async fn sender(&self) -> Result<SendRequest<Bytes>, ConnectionError> {
@@ -188,8 +203,14 @@ async fn drive(mut connection: client::Connection<TcpStream, Bytes>) {
     }
 }
 
-/// What comes back: messages, then trailers.
-enum ReceivedBody {
+/// What comes back.
+struct ReceivedBody {
+    part: Part,
+    _call: Arc<()>,
+}
+
+/// Which part of it comes next: messages, then trailers.
+enum Part {
     Data(RecvStream),
     Trailers(RecvStream),
     Ended,
@@ -203,7 +224,7 @@ impl HttpBody for ReceivedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        if let Self::Data(stream) = &mut *self {
+        if let Part::Data(stream) = &mut self.part {
             match ready!(stream.poll_data(context)) {
                 Some(Ok(data)) => {
                     // What is read makes room for more.
@@ -211,21 +232,21 @@ impl HttpBody for ReceivedBody {
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
                 Some(Err(error)) => {
-                    *self = Self::Ended;
+                    self.part = Part::Ended;
                     return Poll::Ready(Some(Err(error)));
                 }
                 None => {
-                    if let Self::Data(stream) = std::mem::replace(&mut *self, Self::Ended) {
-                        *self = Self::Trailers(stream);
+                    if let Part::Data(stream) = std::mem::replace(&mut self.part, Part::Ended) {
+                        self.part = Part::Trailers(stream);
                     }
                 }
             }
         }
-        let Self::Trailers(stream) = &mut *self else {
+        let Part::Trailers(stream) = &mut self.part else {
             return Poll::Ready(None);
         };
         let trailers = ready!(stream.poll_trailers(context));
-        *self = Self::Ended;
+        self.part = Part::Ended;
         Poll::Ready(trailers?.map(|trailers| Ok(Frame::trailers(trailers))))
     }
 }

@@ -292,10 +292,11 @@ impl Stream for AnswerStream {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        match mem::replace(&mut this.state, State::Over) {
-            State::Over => return Poll::Ready(None),
-            State::Failing(failure) => return Poll::Ready(Some(Err(failure))),
-            State::Reading => this.state = State::Reading,
+        if !matches!(this.state, State::Reading) {
+            return Poll::Ready(match mem::replace(&mut this.state, State::Over) {
+                State::Failing(failure) => Some(Err(failure)),
+                State::Reading | State::Over => None,
+            });
         }
         let mut batch = Batch::default();
         let mut has_read = false;
