@@ -4,7 +4,8 @@
 # ca-certificates does as well: --build-arg RUNTIME=…
 ARG RUNTIME=gcr.io/distroless/cc-debian12:latest
 
-FROM rust:1.95-slim-bookworm AS build
+# Not the slim one: jemalloc is built with make, which it lacks.
+FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 # The caches stay with the builder, so the program is copied out of them in the same step.
