@@ -3,7 +3,10 @@
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
+};
 
 /// The head of a request or an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,6 +236,25 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack
         .windows(needle.len())
         .position(|window| window == needle)
+}
+
+/// Bytes as one chunk of a body (RFC 9112, 7.1).
+pub(crate) fn chunk(bytes: &[u8]) -> Bytes {
+    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
+    chunk.extend_from_slice(bytes);
+    chunk.extend_from_slice(b"\r\n");
+    chunk.into()
+}
+
+/// Closes without lingering, which the peer sees as a reset.
+pub(crate) fn reset(reader: Reader<OwnedReadHalf>, write: OwnedWriteHalf) {
+    let stream = reader
+        .into_inner()
+        .reunite(write)
+        .expect("both are halves of one connection");
+    stream
+        .set_zero_linger()
+        .expect("an open socket takes options");
 }
 
 #[cfg(test)]

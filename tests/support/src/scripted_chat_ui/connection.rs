@@ -2,7 +2,6 @@
 
 use std::{fmt::Write as _, io, sync::Arc, time::Duration, time::Instant};
 
-use bytes::Bytes;
 use tokio::{
     io::AsyncWriteExt,
     net::{
@@ -17,7 +16,7 @@ use super::{
     record::Conversation,
     reply::{Reply, Step},
 };
-use crate::http1::{Framing, Reader};
+use crate::http1::{Framing, Reader, chunk, reset};
 
 /// How often an instance says that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_millis(100);
@@ -168,22 +167,4 @@ async fn think(number: usize, shared: &Shared, write: &mut OwnedWriteHalf) -> io
             .write_all(&chunk(b"{\"type\":\"status\",\"status\":\"keepAlive\"}\n"))
             .await?;
     }
-}
-
-fn chunk(bytes: &[u8]) -> Bytes {
-    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
-    chunk.extend_from_slice(bytes);
-    chunk.extend_from_slice(b"\r\n");
-    chunk.into()
-}
-
-/// Closes without lingering, which the peer sees as a reset.
-fn reset(reader: Reader<OwnedReadHalf>, write: OwnedWriteHalf) {
-    let stream = reader
-        .into_inner()
-        .reunite(write)
-        .expect("both are halves of one connection");
-    stream
-        .set_zero_linger()
-        .expect("an open socket takes options");
 }

@@ -17,7 +17,7 @@ use super::{
     record::{Ending, RecordedRequest},
     script::{BodyFraming, Script, Step},
 };
-use crate::http1::{Framing, Reader};
+use crate::http1::{Framing, Reader, chunk, reset};
 
 /// What follows a script's end.
 enum Next {
@@ -156,22 +156,6 @@ fn framed(framing: BodyFraming, piece: &Bytes) -> Bytes {
         BodyFraming::Length | BodyFraming::Close => piece.clone(),
         // A chunk of no bytes would be the body's end.
         BodyFraming::Chunked if piece.is_empty() => Bytes::new(),
-        BodyFraming::Chunked => {
-            let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
-            chunk.extend_from_slice(piece);
-            chunk.extend_from_slice(b"\r\n");
-            chunk.into()
-        }
+        BodyFraming::Chunked => chunk(piece),
     }
-}
-
-/// Closes without lingering, which the peer sees as a reset.
-fn reset(reader: Reader<OwnedReadHalf>, write: OwnedWriteHalf) {
-    let stream = reader
-        .into_inner()
-        .reunite(write)
-        .expect("both are halves of one connection");
-    stream
-        .set_zero_linger()
-        .expect("an open socket takes options");
 }
