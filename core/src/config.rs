@@ -33,6 +33,26 @@ pub struct Config {
     pub runtime_count: usize,
     /// Who is let in.
     pub access: AccessConfig,
+    /// Where what must survive is kept.
+    pub store: StoreConfig,
+}
+
+/// Where what must survive is kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The SQLite database.
+    pub file: PathBuf,
+    /// What encrypts credentials in it.
+    pub secret_key: SecretKeySource,
+}
+
+/// Where the key comes from that encrypts credentials at rest.
+#[derive(Debug, Clone)]
+pub enum SecretKeySource {
+    /// 32 bytes in base64.
+    Given(SecretString),
+    /// A file that holds them, made where there is none.
+    File(PathBuf),
 }
 
 /// How the credentials of all upstreams are used.
@@ -245,6 +265,10 @@ impl Config {
                 clients: ClientAccess::Open,
                 admin_key: "admin-key".to_owned().into(),
                 core_key: None,
+            },
+            store: StoreConfig {
+                file: PathBuf::new(),
+                secret_key: SecretKeySource::File(PathBuf::new()),
             },
         }
     }

@@ -12,6 +12,7 @@ mod registry;
 mod router;
 pub mod runtime;
 mod service;
+mod store;
 mod upstream;
 
 pub use self::core::{Core, CoreError, InProcess, Stopping, UpstreamOverview};

@@ -15,6 +15,7 @@ mod pace;
 mod reason;
 mod ring;
 mod roster;
+mod saved;
 mod standing;
 mod timers;
 mod verdict;
@@ -30,7 +31,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{config::Cooldown, upstream::Credential};
+use crate::{config::Cooldown, upstream::Secret};
 
 use self::{
     breaker::{Admission, Breaker},
@@ -43,7 +44,9 @@ pub(crate) use self::{
     lease::Lease,
     member::{CredentialId, CredentialSource, Member},
     outcome::Outcome,
+    reason::{CoolingReason, InvalidReason},
     roster::{Rules, Wish},
+    saved::{Proof, SavedStanding, SavedState},
     verdict::{CheckInterval, Verdict},
     waiting::first_free,
 };
@@ -138,7 +141,7 @@ impl Pool {
     pub(crate) fn has_cookies(&self) -> bool {
         let shared = self.shared();
         let mut credentials = shared.members.iter().map(|member| &member.credential);
-        credentials.any(|credential| matches!(credential, Credential::Cookie(_)))
+        credentials.any(|credential| matches!(credential.secret, Secret::Cookie(_)))
     }
 
     /// Takes a credential for an attempt.

@@ -19,7 +19,7 @@ use crate::{
     core::CoreError,
     model_list::ModelList,
     pool::{CredentialSource, Member, Pool, Rules},
-    upstream::{self, Credential, Failure, FailureKind, ListedModel, Upstream},
+    upstream::{self, ANONYMOUS, Credential, Failure, FailureKind, ListedModel, Upstream},
 };
 
 /// For how long those who ask first wait for lists that nobody has seen yet: a server that is there answers within it, and one that
@@ -194,7 +194,7 @@ impl Entry {
 
     async fn list_models_with(&self, member: &Member) -> Result<Vec<ListedModel>, Failure> {
         let listed = self.adapter.list_models(&member.credential).await;
-        if listed.is_ok() && !matches!(member.credential, Credential::Anonymous) {
+        if listed.is_ok() && !member.credential.is_anonymous() {
             self.lists_models_to_some.store(true, Ordering::Relaxed);
         }
         listed
@@ -224,7 +224,7 @@ fn members(upstream: &UpstreamConfig, shown: UpstreamKind) -> Vec<Member> {
     let keys = upstream
         .api_key
         .iter()
-        .map(|key| Credential::ApiKey(key.clone()));
+        .map(|key| Credential::api_key(key.clone()));
     let configured = keys.chain(upstream.cookies.iter().map(cookie));
     let added = upstream.added_cookies.iter().map(cookie);
     let given = configured
@@ -236,7 +236,7 @@ fn members(upstream: &UpstreamConfig, shown: UpstreamKind) -> Vec<Member> {
         .map(|(credential, source)| Member::new(credential, source))
         .collect();
     if members.is_empty() {
-        members.push(Member::new(Credential::Anonymous, CredentialSource::Config));
+        members.push(Member::new(ANONYMOUS.clone(), CredentialSource::Config));
     }
     members
 }

@@ -7,6 +7,7 @@
 mod bounded_body;
 mod chat_ui;
 mod cookie_header;
+pub(crate) mod credential;
 mod detecting;
 pub(crate) mod failure;
 mod http_client;
@@ -20,10 +21,10 @@ use std::pin::Pin;
 
 use futures_util::Stream;
 use llm2api_proto::v1::{ChatEvent, ChatRequest};
-use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use tonic::async_trait;
 
+pub(crate) use credential::{ANONYMOUS, Credential, Secret};
 pub(crate) use failure::{Clock, Failure, FailureKind};
 pub use http_client::AddressError;
 #[cfg(feature = "local")]
@@ -68,41 +69,6 @@ pub(crate) trait Upstream: Send + Sync + 'static {
 
     /// Does what the adapter leaves to the background, until `ending` is cancelled and what was begun is done. The core runs it once.
     async fn run(&self, _ending: CancellationToken) {}
-}
-
-/// What one request needs to be let in at an upstream.
-#[derive(Debug, Clone)]
-pub(crate) enum Credential {
-    /// Nothing.
-    Anonymous,
-    /// A bearer key.
-    ApiKey(SecretString),
-    /// A session: a whole `Cookie` header, or the value of the upstream's session cookie alone.
-    Cookie(SecretString),
-}
-
-impl Credential {
-    /// The credential in what an operator gave as a cookie. Services that keep no sessions of their own take a bare value as a key.
-    pub(crate) fn of_cookie(kind: UpstreamKind, cookie: &SecretString) -> Self {
-        let text = cookie_header::without_name(cookie.expose_secret());
-        match kind {
-            UpstreamKind::OpenAi if cookie_header::pairs(text).is_none() => {
-                Self::ApiKey(cookie.clone())
-            }
-            UpstreamKind::Auto
-            | UpstreamKind::OpenAi
-            | UpstreamKind::ChatUi
-            | UpstreamKind::Local => Self::Cookie(text.into()),
-        }
-    }
-
-    /// What must be seen nowhere. `None`: nothing.
-    pub(crate) fn secret(&self) -> Option<&str> {
-        match self {
-            Self::Anonymous => None,
-            Self::ApiKey(secret) | Self::Cookie(secret) => Some(secret.expose_secret()),
-        }
-    }
 }
 
 /// One attempt's send.

@@ -15,6 +15,7 @@ use llm2api_proto::{
         model_service_client::ModelServiceClient,
     },
 };
+use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -24,10 +25,12 @@ struct Served {
     channel: Channel,
     stopping: Stopping,
     _tasks: JoinSet<()>,
+    _folder: TempDir,
 }
 
 async fn serve(clients: ClientAccess) -> Served {
     let second = Duration::from_secs(1);
+    let folder = tempfile::tempdir().unwrap();
     let config = Config {
         upstreams: Vec::new(),
         models: BTreeMap::new(),
@@ -55,6 +58,10 @@ async fn serve(clients: ClientAccess) -> Served {
             admin_key: "admin-key".to_owned().into(),
             core_key: Some("core-key".to_owned().into()),
         },
+        store: StoreConfig {
+            file: folder.path().join("llm2api.db"),
+            secret_key: SecretKeySource::File(folder.path().join("secret.key")),
+        },
     };
     let stopping = Stopping::default();
     let core = Core::new(config, stopping.clone()).unwrap();
@@ -75,6 +82,7 @@ async fn serve(clients: ClientAccess) -> Served {
         channel,
         stopping,
         _tasks: tasks,
+        _folder: folder,
     }
 }
 

@@ -106,12 +106,17 @@ fn own_status(reason: ErrorReason) -> StatusCode {
         | ErrorReason::UnsupportedParameter
         | ErrorReason::UnsupportedValue
         | ErrorReason::ContextLengthExceeded
-        | ErrorReason::InvalidJson => StatusCode::BAD_REQUEST,
+        | ErrorReason::InvalidJson
+        | ErrorReason::CookieInvalid
+        | ErrorReason::ReadOnly => StatusCode::BAD_REQUEST,
         ErrorReason::InvalidApiKey => StatusCode::UNAUTHORIZED,
         ErrorReason::InsufficientPermissions | ErrorReason::ModelNotAllowed => {
             StatusCode::FORBIDDEN
         }
-        ErrorReason::ModelNotFound | ErrorReason::UnknownUrl => StatusCode::NOT_FOUND,
+        ErrorReason::ModelNotFound
+        | ErrorReason::UnknownUrl
+        | ErrorReason::CookieNotFound
+        | ErrorReason::UpstreamNotFound => StatusCode::NOT_FOUND,
         ErrorReason::MethodNotSupported => StatusCode::METHOD_NOT_ALLOWED,
         ErrorReason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         ErrorReason::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -119,7 +124,9 @@ fn own_status(reason: ErrorReason) -> StatusCode {
         ErrorReason::RateLimitExceeded
         | ErrorReason::ServerIsOverloaded
         | ErrorReason::InsufficientQuota => StatusCode::TOO_MANY_REQUESTS,
-        ErrorReason::Unspecified | ErrorReason::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorReason::Unspecified | ErrorReason::InternalError | ErrorReason::StoreError => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
         ErrorReason::UpstreamError | ErrorReason::UpstreamMisconfigured => StatusCode::BAD_GATEWAY,
         ErrorReason::UpstreamUnavailable
         | ErrorReason::NoUpstream
@@ -183,7 +190,12 @@ fn code(reason: ErrorReason) -> Option<String> {
         | ErrorReason::ConnectTimeout
         | ErrorReason::FirstTokenTimeout
         | ErrorReason::IdleTimeout
-        | ErrorReason::RequestTimeout => Some(reason.as_info_reason().to_ascii_lowercase()),
+        | ErrorReason::RequestTimeout
+        | ErrorReason::CookieInvalid
+        | ErrorReason::CookieNotFound
+        | ErrorReason::UpstreamNotFound
+        | ErrorReason::ReadOnly
+        | ErrorReason::StoreError => Some(reason.as_info_reason().to_ascii_lowercase()),
     }
 }
 

@@ -24,7 +24,7 @@ impl ErrorReason {
     #[must_use]
     pub fn grpc_code(self) -> Code {
         match self {
-            Self::Unspecified | Self::InternalError => Code::Internal,
+            Self::Unspecified | Self::InternalError | Self::StoreError => Code::Internal,
             Self::InvalidRequest
             | Self::MissingRequiredParameter
             | Self::InvalidType
@@ -35,10 +35,15 @@ impl ErrorReason {
             | Self::InvalidJson
             | Self::MethodNotSupported
             | Self::BodyTimeout
-            | Self::UnsupportedMediaType => Code::InvalidArgument,
+            | Self::UnsupportedMediaType
+            | Self::CookieInvalid
+            | Self::ReadOnly => Code::InvalidArgument,
             Self::InvalidApiKey => Code::Unauthenticated,
             Self::InsufficientPermissions | Self::ModelNotAllowed => Code::PermissionDenied,
-            Self::ModelNotFound | Self::UnknownUrl => Code::NotFound,
+            Self::ModelNotFound
+            | Self::UnknownUrl
+            | Self::CookieNotFound
+            | Self::UpstreamNotFound => Code::NotFound,
             Self::RequestTooLarge
             | Self::RateLimitExceeded
             | Self::ServerIsOverloaded
@@ -65,7 +70,7 @@ mod tests {
 
     #[test]
     fn every_reason_reads_back_what_it_writes() {
-        for number in 0..=33 {
+        for number in 0..=38 {
             let reason = ErrorReason::try_from(number).expect("the numbers have no gap");
             assert_eq!(
                 ErrorReason::from_info_reason(reason.as_info_reason()),

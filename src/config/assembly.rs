@@ -5,6 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, thread};
 use http::Uri;
 use llm2api_core::config::{
     AccessConfig, ClientAccess, Clocks, Config as CoreConfig, EgressProxies, PoolConfig,
+    SecretKeySource, StoreConfig,
 };
 use llm2api_gateway::config::Config as GatewayConfig;
 use secrecy::SecretString;
@@ -169,6 +170,10 @@ impl Configuration {
                 },
                 admin_key,
                 core_key: settings.core_key.clone(),
+            },
+            store: StoreConfig {
+                file: settings.data_dir.join("llm2api.db"),
+                secret_key: SecretKeySource::File(settings.data_dir.join("secret.key")),
             },
         }
     }

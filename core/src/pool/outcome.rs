@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reason::InvalidReason;
-use crate::upstream::{Clock, Credential, Failure, FailureKind};
+use crate::upstream::{Clock, Credential, Failure, FailureKind, Secret};
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +44,11 @@ impl Outcome {
 
 /// Why a credential was refused, as far as the status tells.
 fn invalid_reason(status: Option<u16>, credential: &Credential) -> InvalidReason {
-    match (status, credential) {
+    match (status, &credential.secret) {
         (Some(403), _) => InvalidReason::Blocked,
         // Services answer a session that has ended with a 401, or lead to their login.
-        (Some(401 | 300..=399), Credential::Cookie(_)) => InvalidReason::Expired,
-        (Some(401), Credential::ApiKey(_)) => InvalidReason::Revoked,
-        (_, Credential::Anonymous | Credential::ApiKey(_) | Credential::Cookie(_)) => {
-            InvalidReason::Unknown
-        }
+        (Some(401 | 300..=399), Secret::Cookie(_)) => InvalidReason::Expired,
+        (Some(401), Secret::ApiKey(_)) => InvalidReason::Revoked,
+        (_, Secret::Anonymous | Secret::ApiKey(_) | Secret::Cookie(_)) => InvalidReason::Unknown,
     }
 }

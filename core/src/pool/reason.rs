@@ -16,6 +16,8 @@ pub(crate) enum InvalidReason {
     Expired,
     /// A key that is not known, or no longer.
     Revoked,
+    /// Its session must first show that a person uses it.
+    Challenge,
     /// It is known, and not let in.
     Blocked,
     /// The upstream doesn't say.
@@ -38,6 +40,7 @@ impl InvalidReason {
         match self {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Challenge => "challenge",
             Self::Blocked => "blocked",
             Self::Unknown => "unknown",
         }

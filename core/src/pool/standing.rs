@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     outcome::Outcome,
     reason::{CoolingReason, InvalidReason},
+    saved::Proof,
     verdict::{CheckInterval, Verdict},
 };
 use crate::config::Cooldown;
@@ -53,17 +54,6 @@ pub(super) enum State {
     },
     /// Is leased for trials only.
     Invalid(Invalid),
-}
-
-/// What has shown that the upstream accepts a credential.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Proof {
-    /// Nothing yet.
-    Nothing,
-    /// A check.
-    Check,
-    /// An answer.
-    Answer,
 }
 
 /// How a refused credential may come back.

@@ -5,7 +5,7 @@ use futures_util::poll;
 use super::*;
 use crate::{
     config::Cooldown,
-    upstream::{Credential, Failure, FailureKind},
+    upstream::{ANONYMOUS, Failure, FailureKind},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ fn one_at_a_time() -> Rules {
 }
 
 fn pool(count: usize, rules: Rules) -> Arc<Pool> {
-    let member = || Member::new(Credential::Anonymous, CredentialSource::Config);
+    let member = || Member::new(ANONYMOUS.clone(), CredentialSource::Config);
     let members = std::iter::repeat_with(member).take(count).collect();
     Arc::new(Pool::new("one", members, rules, true))
 }

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use super::Entry;
 use crate::{
     pool::{CheckInterval, DueCheck, Member, Verdict},
-    upstream::{Credential, FailureKind},
+    upstream::{ANONYMOUS, FailureKind},
 };
 
 /// Checks of one upstream's credentials that are made at once: a hundred dead ones must not be a flood.
@@ -58,7 +58,7 @@ impl Entry {
             }
             Err(_) => Verdict::OutOfReach,
             // And what is given to everybody says nothing either.
-            Ok(_) => match self.adapter.list_models(&Credential::Anonymous).await {
+            Ok(_) => match self.adapter.list_models(&ANONYMOUS).await {
                 Err(failure) if failure.kind == FailureKind::Unauthorized => Verdict::Accepted,
                 Ok(_) | Err(_) => Verdict::ProvesNothing,
             },

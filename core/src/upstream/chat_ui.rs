@@ -49,8 +49,8 @@ use self::{
     token_limit::TokenLimit,
 };
 use super::{
-    AddressError, Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
-    failure::UpstreamError,
+    AddressError, Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Secret,
+    Upstream, failure::UpstreamError,
 };
 use crate::config::{Config, UpstreamConfig, UpstreamKind};
 
@@ -224,9 +224,9 @@ impl Upstream for ChatUi {
     }
 
     async fn list_models(&self, credential: &Credential) -> Result<Vec<ListedModel>, Failure> {
-        let session = match credential {
-            Credential::Anonymous => None,
-            Credential::ApiKey(_) | Credential::Cookie(_) => Some(self.session(credential)?),
+        let session = match &credential.secret {
+            Secret::Anonymous => None,
+            Secret::ApiKey(_) | Secret::Cookie(_) => Some(self.session(credential)?),
         };
         let models = self.site.models(session.as_ref()).await?;
         let takes_images = models

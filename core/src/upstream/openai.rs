@@ -35,7 +35,7 @@ use tonic::async_trait;
 pub(super) use self::base_url::is_address_of_api;
 use self::{answer::AnswerStream, base_url::Endpoints};
 use super::{
-    Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
+    Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Secret, Upstream,
     bounded_body::{self, read_bounded},
     cookie_header,
     http_client::{AddressError, HttpClients, Target},
@@ -163,13 +163,13 @@ fn authorize(
     credential: &Credential,
     address: &str,
 ) -> Result<(), Failure> {
-    let (name, value) = match credential {
-        Credential::Anonymous => return Ok(()),
-        Credential::Cookie(cookie) if cookie_header::pairs(cookie.expose_secret()).is_some() => {
+    let (name, value) = match &credential.secret {
+        Secret::Anonymous => return Ok(()),
+        Secret::Cookie(cookie) if cookie_header::pairs(cookie.expose_secret()).is_some() => {
             (COOKIE, cookie.expose_secret().to_owned())
         }
         // Whoever gave a bare value as a cookie didn't know what it is for.
-        Credential::ApiKey(key) | Credential::Cookie(key) => {
+        Secret::ApiKey(key) | Secret::Cookie(key) => {
             (AUTHORIZATION, format!("Bearer {}", key.expose_secret()))
         }
     };

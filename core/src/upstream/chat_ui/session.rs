@@ -7,7 +7,7 @@ use http::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    super::{Credential, cookie_header},
+    super::{Credential, Secret, cookie_header},
     random,
 };
 
@@ -32,9 +32,9 @@ impl Session {
         credential: &Credential,
         cookie_name: &str,
     ) -> Result<Self, InvalidHeaderValue> {
-        let (text, value) = match credential {
-            Credential::Anonymous => (format!("{cookie_name}={}", random::uuid()), None),
-            Credential::ApiKey(given) | Credential::Cookie(given) => {
+        let (text, value) = match &credential.secret {
+            Secret::Anonymous => (format!("{cookie_name}={}", random::uuid()), None),
+            Secret::ApiKey(given) | Secret::Cookie(given) => {
                 let given = cookie_header::without_name(given.expose_secret());
                 match cookie_header::pairs(given) {
                     Some(pairs) => {
@@ -86,13 +86,14 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::ANONYMOUS;
 
     fn session(credential: Credential) -> Session {
         Session::new(&credential, "hf-chat").expect("sendable")
     }
 
     fn cookie(text: &str) -> Session {
-        session(Credential::Cookie(text.into()))
+        session(Secret::Cookie(text.into()).into())
     }
 
     fn set(cookies: &[&'static str]) -> HeaderMap {
@@ -119,10 +120,10 @@ mod tests {
 
     #[test]
     fn an_anonymous_chat_has_a_session_of_its_own() {
-        let one = session(Credential::Anonymous);
+        let one = session(ANONYMOUS.clone());
         let header = one.header().to_str().expect("ASCII");
         assert!(header.starts_with("hf-chat="), "{header}");
-        assert_ne!(one.header(), session(Credential::Anonymous).header());
+        assert_ne!(one.header(), session(ANONYMOUS.clone()).header());
         let renamed = set(&["hf-chat=other; Path=/"]);
         assert!(!one.is_dropped_by(&renamed, "hf-chat"));
     }

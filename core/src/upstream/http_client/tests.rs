@@ -1,6 +1,6 @@
 mod tls;
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use url::Url;
 
@@ -8,7 +8,7 @@ use super::{AddressError, HttpClients};
 use crate::{
     config::{
         AccessConfig, ChatUiConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig,
-        UpstreamConfig, UpstreamKind,
+        SecretKeySource, StoreConfig, UpstreamConfig, UpstreamKind,
     },
     runtime,
 };
@@ -42,6 +42,10 @@ pub(in super::super) fn config() -> Config {
             clients: ClientAccess::Open,
             admin_key: "admin".to_owned().into(),
             core_key: None,
+        },
+        store: StoreConfig {
+            file: PathBuf::new(),
+            secret_key: SecretKeySource::File(PathBuf::new()),
         },
     }
 }

@@ -6,7 +6,10 @@ use llm2api_proto::v1::{
     ToolChoice, content_part::Part, tool, tool_choice::Choice,
 };
 
-use super::{super::failure::UpstreamError, *};
+use super::{
+    super::{ANONYMOUS, failure::UpstreamError},
+    *,
+};
 
 fn message(role: &str, content: &str) -> v1::Message {
     v1::Message {
@@ -300,7 +303,7 @@ async fn a_model_that_cannot_be_loaded_is_unusable_and_its_path_stays_here() {
     let call = ChatCall {
         request: &request,
         model: "model",
-        credential: &Credential::Anonymous,
+        credential: &ANONYMOUS,
     };
     let failure = local.chat(call).await.err().expect("there is no file");
     assert_eq!(
@@ -321,7 +324,7 @@ async fn who_finds_no_place_to_begin_is_told_to_come_again() {
     let call = ChatCall {
         request: &request,
         model: "model",
-        credential: &Credential::Anonymous,
+        credential: &ANONYMOUS,
     };
     let failure = local.chat(call).await.err().expect("there is no place");
     assert_eq!(

@@ -16,7 +16,7 @@ use url::Url;
 use self::server::{Ending, Server};
 use super::{
     super::{
-        ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
+        ANONYMOUS, ChatCall, Credential, Failure, FailureKind, ListedModel, Upstream,
         http_client::tests::{config, upstream_at},
     },
     OpenAi,
@@ -118,7 +118,7 @@ fn question() -> ChatRequest {
 }
 
 fn key() -> Credential {
-    Credential::ApiKey("sk-secret-0123456789".to_owned().into())
+    Credential::api_key("sk-secret-0123456789".to_owned().into())
 }
 
 /// Chats, and returns the events that came and the failure after them, if there is one.
@@ -258,7 +258,7 @@ async fn an_answer_that_is_dropped_closes_its_connection() {
     let call = ChatCall {
         request: &request,
         model: "m-1",
-        credential: &Credential::Anonymous,
+        credential: &ANONYMOUS,
     };
     let mut answer = adapter.chat(call).await.expect("a head");
     let batch = answer.next().await.expect("a batch").expect("events");
@@ -292,7 +292,7 @@ async fn a_login_in_the_url_is_sent_and_never_shown() {
     let answer = b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n";
     let mut server = Server::start(vec![(answer.to_vec(), Ending::Close)]).await;
     let url = server.url().replace("http://", "http://jane:pass@");
-    let failure = adapter(&url).list_models(&Credential::Anonymous).await;
+    let failure = adapter(&url).list_models(&ANONYMOUS).await;
     assert_eq!(
         failure,
         Err(Failure {

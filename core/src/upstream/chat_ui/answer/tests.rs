@@ -7,7 +7,7 @@ use llm2api_proto::v1::{ChatRequest, chat_event::Event};
 use super::{
     super::{
         super::{
-            Credential,
+            ANONYMOUS,
             http_client::tests::{config, upstream_at},
         },
         clean_up::Job,
@@ -29,7 +29,7 @@ struct Outcome {
 async fn read(pieces: impl Stream<Item = Bytes> + Send + Sync + 'static) -> Outcome {
     let (site, mut left) = Site::new(&upstream_at("http://127.0.0.1:9"), &config()).expect("good");
     let site = Arc::new(site);
-    let session = Session::new(&Credential::Anonymous, site.cookie_name()).expect("sendable");
+    let session = Session::new(&ANONYMOUS, site.cookie_name()).expect("sendable");
     let session = Arc::new(session);
     let body = reqwest::Body::wrap_stream(pieces.map(Ok::<_, std::io::Error>));
     let conversation = Conversation::answered_with(&site, &session, body);

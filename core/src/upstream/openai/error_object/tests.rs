@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::{
-    super::super::{Credential, failure::UpstreamError},
+    super::super::{ANONYMOUS, Credential, failure::UpstreamError},
     from_body,
 };
 
@@ -81,11 +81,7 @@ fn errors_are_read_in_every_shape() {
         ("", None),
     ];
     for (body, expected) in table {
-        assert_eq!(
-            from_body(body.as_bytes(), &Credential::Anonymous),
-            expected,
-            "{body}"
-        );
+        assert_eq!(from_body(body.as_bytes(), &ANONYMOUS), expected, "{body}");
     }
 }
 
@@ -96,7 +92,7 @@ fn a_message_is_short_and_without_secrets() {
         "好".repeat(2000),
         "c".repeat(500)
     );
-    let credential = Credential::ApiKey("my-own-key".to_owned().into());
+    let credential = Credential::api_key("my-own-key".to_owned().into());
     let error = from_body(body.as_bytes(), &credential).expect("an error");
     assert!(error.message.starts_with("[redacted] [redacted] 好"));
     assert!(error.message.ends_with("好…"));
@@ -107,6 +103,6 @@ fn a_message_is_short_and_without_secrets() {
 proptest! {
     #[test]
     fn no_body_causes_a_panic(body in "[\\[\\]{}\":,a-z0-9 ]{0,40}") {
-        from_body(body.as_bytes(), &Credential::Anonymous);
+        from_body(body.as_bytes(), &ANONYMOUS);
     }
 }

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use llm2api_proto::v1::chat_event::Event;
 
 use super::{
-    super::super::{ChatCall, Credential, FailureKind, Upstream},
+    super::super::{ANONYMOUS, ChatCall, FailureKind, Upstream},
     STREAM, adapter, chat, events_of_stream, failed, question,
     server::{Ending, Server},
 };
@@ -102,7 +102,7 @@ async fn what_came_at_once_is_one_batch() {
     let call = ChatCall {
         request: &request,
         model: "m-1",
-        credential: &Credential::Anonymous,
+        credential: &ANONYMOUS,
     };
     let mut answer = adapter.chat(call).await.expect("a head");
     let batch = answer.next().await.expect("a batch").expect("events");

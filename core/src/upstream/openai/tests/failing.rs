@@ -7,7 +7,7 @@ use llm2api_proto::v1::RawField;
 use super::{
     super::{
         super::{
-            ChatCall, Credential, Failure, FailureKind, Upstream,
+            ANONYMOUS, ChatCall, Failure, FailureKind, Upstream,
             failure::{Clock, UpstreamError},
             http_client::tests::{config, upstream_at},
         },
@@ -271,7 +271,7 @@ async fn a_request_that_carries_what_is_no_json_is_not_sent() {
     let call = ChatCall {
         request: &request,
         model: "m-1",
-        credential: &Credential::Anonymous,
+        credential: &ANONYMOUS,
     };
     let failure = adapter.chat(call).await.err();
     assert_eq!(

@@ -1,0 +1,82 @@
+//! What lets us in at an upstream.
+
+use http::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::cookie_header;
+use crate::config::UpstreamKind;
+
+/// What one request needs to be let in at an upstream, with what goes along: upstreams bind sessions to the browser and the address
+/// that they were made with.
+#[derive(Debug, Clone)]
+pub(crate) struct Credential {
+    /// What lets us in.
+    pub(crate) secret: Secret,
+    /// The `User-Agent` to send. `None`: our own.
+    pub(crate) user_agent: Option<HeaderValue>,
+    /// The proxy to go by. `None`: the upstream's.
+    pub(crate) proxy: Option<Url>,
+}
+
+/// What lets us in.
+#[derive(Debug, Clone)]
+pub(crate) enum Secret {
+    /// Nothing is needed.
+    Anonymous,
+    /// A bearer key.
+    ApiKey(SecretString),
+    /// A session: a whole `Cookie` header, or the value of the upstream's session cookie alone.
+    Cookie(SecretString),
+}
+
+/// That of an upstream which lets everybody in.
+pub(crate) static ANONYMOUS: Credential = Credential {
+    secret: Secret::Anonymous,
+    user_agent: None,
+    proxy: None,
+};
+
+impl Credential {
+    /// A bearer key.
+    pub(crate) fn api_key(key: SecretString) -> Self {
+        Secret::ApiKey(key).into()
+    }
+
+    /// The credential in what an operator gave as a cookie. Services that keep no sessions of their own take a bare value as a key.
+    pub(crate) fn of_cookie(kind: UpstreamKind, cookie: &SecretString) -> Self {
+        let text = cookie_header::without_name(cookie.expose_secret());
+        match kind {
+            UpstreamKind::OpenAi if cookie_header::pairs(text).is_none() => {
+                Self::api_key(text.into())
+            }
+            UpstreamKind::Auto
+            | UpstreamKind::OpenAi
+            | UpstreamKind::ChatUi
+            | UpstreamKind::Local => Secret::Cookie(text.into()).into(),
+        }
+    }
+
+    /// Whether nothing is needed.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        matches!(self.secret, Secret::Anonymous)
+    }
+
+    /// What must be seen nowhere. `None`: nothing.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        match &self.secret {
+            Secret::Anonymous => None,
+            Secret::ApiKey(secret) | Secret::Cookie(secret) => Some(secret.expose_secret()),
+        }
+    }
+}
+
+impl From<Secret> for Credential {
+    fn from(secret: Secret) -> Self {
+        Self {
+            secret,
+            user_agent: None,
+            proxy: None,
+        }
+    }
+}
