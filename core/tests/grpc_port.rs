@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use llm2api_core::{
     Core, Stopping,
-    config::{AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig},
+    config::{
+        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig, SecretKeySource,
+        StoreConfig,
+    },
 };
 use llm2api_proto::{
     ContractError,
