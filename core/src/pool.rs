@@ -5,7 +5,9 @@
 //! attempt; it is given back when it is dropped, however the attempt ended.
 
 mod address_limit;
+mod administration;
 mod breaker;
+mod changes;
 mod checking;
 mod failure_window;
 mod lease;
@@ -13,6 +15,7 @@ mod member;
 mod outcome;
 mod pace;
 mod reason;
+mod record;
 mod ring;
 mod roster;
 mod saved;
@@ -22,17 +25,23 @@ mod verdict;
 mod waiting;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::SystemTime,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{config::Cooldown, upstream::Secret};
+use crate::{
+    config::Cooldown,
+    store::Fingerprint,
+    upstream::{Failure, Secret},
+};
 
+use self::record::Record;
 use self::{
     breaker::{Admission, Breaker},
     roster::{Roster, Taken},
@@ -40,11 +49,13 @@ use self::{
     waiting::Waiter,
 };
 pub(crate) use self::{
+    changes::Changes,
     checking::DueCheck,
     lease::Lease,
     member::{CredentialId, CredentialSource, Member},
     outcome::Outcome,
     reason::{CoolingReason, InvalidReason},
+    record::{NewCredential, Shown, ShownState},
     roster::{Rules, Wish},
     saved::{Proof, SavedStanding, SavedState},
     verdict::{CheckInterval, Verdict},
@@ -61,14 +72,21 @@ pub(crate) struct Pool {
     is_shaky: AtomicBool,
     /// Told when a check has become due.
     suspicion: Notify,
+    /// Told when something has changed that is to be kept.
+    changed: Notify,
 }
 
 /// What the lock guards: whole after every statement.
 #[derive(Debug)]
 struct Shared {
-    /// At each slot's number.
-    members: Vec<Arc<Member>>,
+    /// At each slot's number; of a slot that is vacant, what was last there.
+    records: Vec<Record>,
+    /// The slots of those that are there, the oldest first.
+    by_id: BTreeMap<CredentialId, usize>,
+    by_fingerprint: HashMap<Fingerprint, usize>,
     roster: Roster,
+    /// Slots with something to be kept.
+    to_keep: Vec<usize>,
     /// `None`: never opens.
     breaker: Option<Breaker>,
     /// Those who wait for a lease, the first come first. While one waits, nothing can be leased.
@@ -110,18 +128,22 @@ struct Leased {
 
 impl Pool {
     /// The pool of an upstream; `breaks`: it has a circuit breaker.
-    pub(crate) fn new(upstream: &str, members: Vec<Member>, rules: Rules, breaks: bool) -> Self {
+    pub(crate) fn new(upstream: &str, rules: Rules, breaks: bool) -> Self {
         Self {
             upstream: upstream.to_owned(),
             passes_limits_on: rules.cooldown == Cooldown::Off,
             shared: Mutex::new(Shared {
-                roster: Roster::new(members.len(), rules, Instant::now()),
-                members: members.into_iter().map(Arc::new).collect(),
+                roster: Roster::new(rules),
+                records: Vec::new(),
+                by_id: BTreeMap::new(),
+                by_fingerprint: HashMap::new(),
+                to_keep: Vec::new(),
                 breaker: breaks.then(|| Breaker::new(Instant::now())),
                 waiters: VecDeque::new(),
             }),
             is_shaky: AtomicBool::new(false),
             suspicion: Notify::new(),
+            changed: Notify::new(),
         }
     }
 
@@ -140,8 +162,8 @@ impl Pool {
     /// Whether any of the credentials is a cookie.
     pub(crate) fn has_cookies(&self) -> bool {
         let shared = self.shared();
-        let mut credentials = shared.members.iter().map(|member| &member.credential);
-        credentials.any(|credential| matches!(credential.secret, Secret::Cookie(_)))
+        let mut members = shared.by_id.values().map(|&slot| shared.member(slot));
+        members.any(|member| matches!(member.credential.secret, Secret::Cookie(_)))
     }
 
     /// Takes a credential for an attempt.
@@ -161,7 +183,7 @@ impl Pool {
             shared = self.shared();
         }
         let leased = shared.take(wish, now)?;
-        let member = Arc::clone(&shared.members[leased.taken.slot]);
+        let member = Arc::clone(shared.member(leased.taken.slot));
         drop(shared);
         Ok(Lease::new(Arc::clone(self), member, leased))
     }
@@ -170,21 +192,29 @@ impl Pool {
     pub(crate) fn in_turn(&self, count: usize) -> Vec<Arc<Member>> {
         let shared = self.shared();
         let slots = shared.roster.in_turn().take(count);
-        slots
-            .map(|slot| Arc::clone(&shared.members[slot]))
-            .collect()
+        slots.map(|slot| Arc::clone(shared.member(slot))).collect()
     }
 
-    fn give_back(self: &Arc<Self>, leased: &Leased, outcome: &Outcome) {
+    fn give_back(self: &Arc<Self>, leased: &Leased, outcome: &Outcome, failure: Option<&Failure>) {
         let now = Instant::now();
         let mut shared = self.shared();
         let Leased { taken, admission } = leased;
         let before = shared.roster.state(taken.slot);
         shared.roster.give_back(taken, outcome, now);
         let after = shared.roster.state(taken.slot);
+        if let Some(failure) = failure
+            && outcome.is_failure()
+        {
+            let usage = &mut shared.records[taken.slot].usage;
+            usage.failures += 1;
+            usage.last_error.clone_from(&failure.message);
+        }
         let (was_open, is_open) = self.note_in_breaker(&mut shared, *admission, outcome, now);
         let has_waiters = !shared.waiters.is_empty();
-        let member = (before != after).then(|| Arc::clone(&shared.members[taken.slot]));
+        let member = (before != after).then(|| {
+            shared.keep_standing(taken.slot);
+            Arc::clone(shared.member(taken.slot))
+        });
         drop(shared);
 
         if let Some(member) = member {
@@ -207,7 +237,10 @@ impl Pool {
         let accepted = &Outcome::Succeeded;
         let (was_open, is_open) =
             self.note_in_breaker(&mut shared, leased.admission, accepted, now);
-        let member = Arc::clone(&shared.members[slot]);
+        let member = Arc::clone(shared.member(slot));
+        if before != after {
+            shared.keep_standing(slot);
+        }
         drop(shared);
         self.tell_change(&member, before, after);
         self.tell_breaker(was_open, is_open);
@@ -233,8 +266,11 @@ impl Pool {
         (was_open, breaker.is_open())
     }
 
-    /// Logs what has become of a credential, and wakes who checks it.
+    /// Logs what has become of a credential, and wakes who checks it and who keeps it.
     fn tell_change(&self, member: &Member, before: State, after: State) {
+        if before != after {
+            self.changed.notify_one();
+        }
         let (upstream, credential, source) = (&self.upstream, member.id, member.source.as_str());
         match (before, after) {
             (State::Invalid(_), State::Invalid(_)) => {}
@@ -283,6 +319,7 @@ impl Shared {
             Some(breaker) => breaker.admits(now).map_err(NoLease::Broken)?,
         };
         let taken = self.roster.take(wish, now)?;
+        self.note_use(taken.slot);
         if let (Admission::Probe, Some(breaker)) = (admission, &mut self.breaker) {
             breaker.begin_probe();
         }

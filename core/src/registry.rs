@@ -18,8 +18,8 @@ use crate::{
     config::{Config, Cooldown, PoolConfig, UpstreamConfig, UpstreamKind},
     core::CoreError,
     model_list::ModelList,
-    pool::{CredentialSource, Member, Pool, Rules},
-    upstream::{self, ANONYMOUS, Credential, Failure, FailureKind, ListedModel, Upstream},
+    pool::{CredentialId, CredentialSource, Member, NewCredential, Pool, Rules},
+    upstream::{self, Credential, Failure, FailureKind, ListedModel, Upstream},
 };
 
 /// For how long those who ask first wait for lists that nobody has seen yet: a server that is there answers within it, and one that
@@ -126,15 +126,11 @@ impl Entry {
     ) -> Self {
         let cooldown = upstream.cooldown.unwrap_or(Cooldown::For(config.cooldown));
         let rules = rules(adapter.kind(), cooldown, config.pool);
-        let pool = Pool::new(
-            &upstream.name,
-            members(upstream, adapter.kind()),
-            rules,
-            upstream.has_breaker,
-        );
+        let pool = Arc::new(Pool::new(&upstream.name, rules, upstream.has_breaker));
+        pool.add(members(upstream, adapter.kind()));
         Self {
             adapter,
-            pool: Arc::new(pool),
+            pool,
             model_list: ModelList::new(upstream.models.as_deref()),
             first_token_timeout: upstream
                 .first_token_timeout
@@ -219,7 +215,7 @@ fn rules(kind: UpstreamKind, cooldown: Cooldown, config: PoolConfig) -> Rules {
 }
 
 /// The credentials of an upstream; one that has none is asked without.
-fn members(upstream: &UpstreamConfig, shown: UpstreamKind) -> Vec<Member> {
+fn members(upstream: &UpstreamConfig, shown: UpstreamKind) -> Vec<NewCredential> {
     let cookie = |cookie| Credential::of_cookie(shown, cookie);
     let keys = upstream
         .api_key
@@ -231,14 +227,16 @@ fn members(upstream: &UpstreamConfig, shown: UpstreamKind) -> Vec<Member> {
         .map(|credential| (credential, CredentialSource::Config))
         .chain(added.map(|credential| (credential, CredentialSource::User)));
     let mut seen = HashSet::new();
-    let mut members: Vec<Member> = given
+    given
         .filter(|(credential, _)| seen.insert(credential.secret().map(str::to_owned)))
-        .map(|(credential, source)| Member::new(credential, source))
-        .collect();
-    if members.is_empty() {
-        members.push(Member::new(ANONYMOUS.clone(), CredentialSource::Config));
-    }
-    members
+        .map(|(credential, source)| {
+            NewCredential::unknown(Member {
+                id: CredentialId::new(),
+                credential,
+                source,
+            })
+        })
+        .collect()
 }
 
 impl std::fmt::Debug for Entry {

@@ -33,6 +33,11 @@ impl AddressLimit {
         self.last = Some(Limited { slot, at: now });
     }
 
+    /// Forgets it.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Until when all credentials are left alone, where they are.
     pub(super) fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| now < *until)

@@ -1,10 +1,10 @@
 //! The checks of invalid credentials: when one is due, and what it shows.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{CheckInterval, Member, Pool, Verdict, roster};
+use super::{CheckInterval, CredentialId, Member, Pool, Verdict, roster};
 
 /// A check that is to be made, by nobody else: to be reported by [`Pool::checked`].
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Pool {
                 let mut shared = self.shared();
                 match shared.roster.begin_check(Instant::now()) {
                     Ok(due) => {
-                        let member = Arc::clone(&shared.members[due.slot]);
+                        let member = Arc::clone(shared.member(due.slot));
                         return DueCheck { member, due };
                     }
                     Err(next_at) => next_at,
@@ -37,6 +37,16 @@ impl Pool {
                 },
             }
         }
+    }
+
+    /// Begins a check of this credential, whether or not one is due. `None`: it isn't there.
+    pub(crate) fn check_of(&self, id: CredentialId) -> Option<DueCheck> {
+        let mut shared = self.shared();
+        let slot = *shared.by_id.get(&id)?;
+        Some(DueCheck {
+            due: shared.roster.check_of(slot, Instant::now()),
+            member: Arc::clone(shared.member(slot)),
+        })
     }
 
     /// Takes note of what a check has shown.
@@ -53,6 +63,14 @@ impl Pool {
             .roster
             .checked(&check.due, verdict, interval, Instant::now());
         let after = shared.roster.state(slot);
+        // The slot may be another's by now, or nobody's.
+        if shared.by_id.get(&check.member.id) == Some(&slot) {
+            if verdict != Verdict::OutOfReach {
+                shared.records[slot].last_checked_at = Some(SystemTime::now());
+            }
+            shared.keep_standing(slot);
+            self.changed.notify_one();
+        }
         drop(shared);
         tracing::debug!(upstream = self.upstream, credential = %check.member.id, ?verdict, "credential checked");
         self.tell_change(&check.member, before, after);

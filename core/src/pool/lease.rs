@@ -54,23 +54,26 @@ impl Lease {
 
     /// Takes note that the upstream answered, and gives the credential back.
     pub(crate) fn succeeded(&mut self) {
-        self.end(&Outcome::Succeeded);
+        self.end(&Outcome::Succeeded, None);
     }
 
     /// Takes note of how the attempt failed, and gives the credential back.
     pub(crate) fn failed(&mut self, failure: &Failure) {
-        self.end(&Outcome::of(failure, &self.member.credential));
+        self.end(
+            &Outcome::of(failure, &self.member.credential),
+            Some(failure),
+        );
     }
 
-    fn end(&mut self, outcome: &Outcome) {
+    fn end(&mut self, outcome: &Outcome, failure: Option<&Failure>) {
         if let Some(leased) = self.leased.take() {
-            self.pool.give_back(&leased, outcome);
+            self.pool.give_back(&leased, outcome, failure);
         }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.end(&Outcome::SaysNothing);
+        self.end(&Outcome::SaysNothing, None);
     }
 }

@@ -25,6 +25,18 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// Whether the upstream or the credential failed.
+    pub(super) fn is_failure(&self) -> bool {
+        match self {
+            Self::Succeeded | Self::SaysNothing => false,
+            Self::Limited(_)
+            | Self::QuotaSpent
+            | Self::Refused(_)
+            | Self::Unavailable
+            | Self::Late => true,
+        }
+    }
+
     /// What a failure says of this credential.
     pub(super) fn of(failure: &Failure, credential: &Credential) -> Self {
         match failure.kind {

@@ -20,11 +20,16 @@ struct Link {
 const END: usize = 0;
 
 impl Ring {
-    /// A ring for so many slots, none of which is in it.
-    pub(super) fn new(slot_count: usize) -> Self {
+    /// A ring for no slot yet.
+    pub(super) fn new() -> Self {
         Self {
-            links: (0..=slot_count).map(Link::alone).collect(),
+            links: vec![Link::alone(END)],
         }
+    }
+
+    /// Makes room for one more slot, which is not in the ring; its number follows that of the one before.
+    pub(super) fn grow(&mut self) {
+        self.links.push(Link::alone(self.links.len()));
     }
 
     /// The slots, from the one that was put in first.
@@ -79,7 +84,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_ring_keeps_the_order_of_a_queue(steps in prop::collection::vec(0..5_usize, 0..100)) {
-            let mut ring = Ring::new(5);
+            let mut ring = Ring::new();
+            (0..5).for_each(|_| ring.grow());
             let mut queue = VecDeque::new();
             for slot in steps {
                 if let Some(at) = queue.iter().position(|&queued| queued == slot) {

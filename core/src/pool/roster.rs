@@ -13,6 +13,7 @@ use super::{
     outcome::Outcome,
     pace::Pace,
     ring::Ring,
+    saved::{Proof, SavedStanding, WallClock},
     standing::{Standing, State},
     timers::Timers,
     verdict::{CheckInterval, Verdict},
@@ -27,6 +28,8 @@ const MOVED_AT_ONCE: usize = 16;
 pub(super) struct Roster {
     rules: Rules,
     slots: Vec<Slot>,
+    /// Slots whose credential is gone, to be used again.
+    vacant: Vec<usize>,
     ready: Ring,
     full_count: usize,
     paced: Timers,
@@ -58,6 +61,12 @@ struct Slot {
     pace: Pace,
     place: Place,
     last_used: Instant,
+    /// Whether it is left unused by hand.
+    is_disabled: bool,
+    /// Whether its credential is gone; the slot is vacant once the last lease of it has come back.
+    is_gone: bool,
+    /// When one is checked of which nothing is known.
+    first_check_at: Option<Instant>,
     /// When to look whether it was used.
     idle_check_at: Option<Instant>,
     /// As the timers have them.
@@ -76,8 +85,25 @@ enum Place {
     Paced(Instant),
     /// It is left alone after a limit.
     Cooling(Instant),
-    /// It is invalid.
+    /// It is invalid or disabled, or nobody's.
     Out,
+}
+
+/// A credential that comes in.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) standing: Standing,
+    pub(super) is_disabled: bool,
+    /// When to check it for the first time, where that is to be.
+    pub(super) first_check_at: Option<Instant>,
+}
+
+/// A slot as it is seen from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct View {
+    pub(super) state: State,
+    pub(super) is_disabled: bool,
+    pub(super) in_flight: u32,
 }
 
 /// Which credential an attempt would have.
@@ -108,43 +134,103 @@ pub(super) struct DueCheck {
 }
 
 impl Roster {
-    /// So many credentials, of which nothing is known.
-    pub(super) fn new(count: usize, rules: Rules, now: Instant) -> Self {
-        let mut ready = Ring::new(count);
-        (0..count).for_each(|slot| ready.push(slot));
-        let mut roster = Self {
+    /// No credentials.
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
             rules,
-            slots: (0..count).map(|_| Slot::new(now)).collect(),
-            ready,
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            ready: Ring::new(),
             full_count: 0,
             paced: Timers::default(),
             cooling: Timers::default(),
             trials: Timers::default(),
             checks: Timers::default(),
             address_limit: AddressLimit::default(),
+        }
+    }
+
+    /// Takes a credential in; its slot.
+    pub(super) fn add(&mut self, newcomer: Newcomer, now: Instant) -> usize {
+        let mut slot = Slot::new(newcomer, now);
+        let at = match self.vacant.pop() {
+            Some(at) => {
+                slot.standing.follow(&self.slots[at].standing);
+                self.slots[at] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                self.ready.grow();
+                self.slots.len() - 1
+            }
         };
-        roster.watch_idle(now);
-        roster
+        self.watch_idle(at, now);
+        self.settle(at, now);
+        at
+    }
+
+    /// Lets a credential go. What is leased of it may still come back.
+    pub(super) fn remove(&mut self, at: usize, now: Instant) {
+        self.slots[at].is_gone = true;
+        self.settle(at, now);
+        self.vacate(at);
+    }
+
+    /// Leaves a credential unused, or uses it again.
+    pub(super) fn set_disabled(&mut self, at: usize, is_disabled: bool, now: Instant) {
+        self.slots[at].is_disabled = is_disabled;
+        self.settle(at, now);
+    }
+
+    /// Ends a cool-down, and with it what is known of a limit by address.
+    pub(super) fn clear(&mut self, at: usize, now: Instant) {
+        self.address_limit.clear();
+        self.slots[at].standing.clear();
+        self.settle(at, now);
+    }
+
+    /// A slot as it is seen from outside.
+    pub(super) fn view(&self, at: usize, now: Instant) -> View {
+        let slot = &self.slots[at];
+        View {
+            state: slot.standing.state_at(now),
+            is_disabled: slot.is_disabled,
+            in_flight: slot.in_flight,
+        }
+    }
+
+    /// What is to be kept of a slot.
+    pub(super) fn to_save(&self, at: usize, wall: WallClock) -> SavedStanding {
+        self.slots[at].standing.to_save(wall)
+    }
+
+    /// Makes a slot vacant whose credential is gone with all its leases.
+    fn vacate(&mut self, at: usize) {
+        let slot = &self.slots[at];
+        if slot.is_gone && slot.in_flight == 0 {
+            self.vacant.push(at);
+        }
     }
 
     /// Changes what holds for all.
     pub(super) fn set_rules(&mut self, rules: Rules, now: Instant) {
-        if self.rules != rules {
-            self.rules = rules;
-            self.watch_idle(now);
+        if self.rules == rules {
+            return;
+        }
+        self.rules = rules;
+        for at in 0..self.slots.len() {
+            self.watch_idle(at, now);
+            self.settle(at, now);
         }
     }
 
-    /// Has all looked at after a time, where they are not to be forgotten, and puts each where the rules want it.
-    fn watch_idle(&mut self, now: Instant) {
-        let count = self.slots.len();
-        for at in 0..count {
-            // Spread, so that a thousand are not checked at once.
-            let share = 0.5 + 0.5 * (at as f64 / count as f64);
-            let look_after = |idle_check: Duration| now + idle_check.mul_f64(share);
-            self.slots[at].idle_check_at = self.rules.idle_check.map(look_after);
-            self.settle(at, now);
-        }
+    /// Has a credential looked at after a time, where those that nobody uses are not to be forgotten.
+    fn watch_idle(&mut self, at: usize, now: Instant) {
+        // Spread, so that a thousand are not checked at once: multiples of the golden ratio leave no gaps.
+        let share = 0.5 + 0.5 * (at as f64 * 0.618_034).fract();
+        let look_after = |idle_check: Duration| now + idle_check.mul_f64(share);
+        self.slots[at].idle_check_at = self.rules.idle_check.map(look_after);
     }
 
     /// Takes a credential for an attempt.
@@ -178,6 +264,7 @@ impl Roster {
             self.address_limit.note(taken.slot, until, now);
         }
         self.settle(taken.slot, now);
+        self.vacate(taken.slot);
     }
 
     /// Takes note that an attempt which still runs has been let in.
@@ -193,8 +280,9 @@ impl Roster {
         loop {
             let at = self.checks.due(now).ok_or_else(|| self.checks.first())?;
             let slot = &mut self.slots[at];
-            let is_idle = match self.rules.idle_check {
-                Some(idle_check) if slot.standing.check_at().is_none() => {
+            let is_first = slot.first_check_at.take_if(|first| *first <= now).is_some();
+            let is_wanted = match self.rules.idle_check {
+                Some(idle_check) if !is_first && slot.standing.check_at().is_none() => {
                     let idle_since = slot.last_used;
                     let is_idle = idle_since + idle_check <= now;
                     let again_after = if is_idle { now } else { idle_since };
@@ -206,10 +294,19 @@ impl Roster {
             slot.standing.begin_check();
             let epoch = slot.standing.epoch();
             self.settle(at, now);
-            if is_idle {
+            if is_wanted {
                 return Ok(DueCheck { slot: at, epoch });
             }
         }
+    }
+
+    /// A check of this credential, whether or not one is due.
+    pub(super) fn check_of(&mut self, at: usize, now: Instant) -> DueCheck {
+        let slot = &mut self.slots[at];
+        slot.standing.begin_check();
+        let epoch = slot.standing.epoch();
+        self.settle(at, now);
+        DueCheck { slot: at, epoch }
     }
 
     /// Takes note of what a check has shown.
@@ -220,8 +317,18 @@ impl Roster {
         interval: CheckInterval,
         now: Instant,
     ) {
-        let standing = &mut self.slots[check.slot].standing;
-        standing.checked(check.epoch, verdict, interval, now);
+        let slot = &mut self.slots[check.slot];
+        slot.standing.checked(check.epoch, verdict, interval, now);
+        let is_unknown = matches!(
+            slot.standing.state(),
+            State::Usable {
+                proof: Proof::Nothing,
+                ..
+            }
+        );
+        if is_unknown && verdict == Verdict::OutOfReach {
+            slot.first_check_at = Some(interval.retry_after(now));
+        }
         self.settle(check.slot, now);
     }
 
@@ -232,7 +339,10 @@ impl Roster {
 
     /// The credentials, those first that are the next to be leased.
     pub(super) fn in_turn(&self) -> impl Iterator<Item = usize> {
-        let others = (0..self.slots.len()).filter(|&slot| self.slots[slot].place != Place::Ready);
+        let others = (0..self.slots.len()).filter(|&at| {
+            let slot = &self.slots[at];
+            slot.place != Place::Ready && !slot.is_gone && !slot.is_disabled
+        });
         self.ready.iter().chain(others)
     }
 
@@ -316,7 +426,10 @@ impl Roster {
     /// Puts a slot into the place that its state asks for: the only function that moves one.
     fn settle(&mut self, at: usize, now: Instant) {
         let slot = &mut self.slots[at];
-        let (trial_at, check_at) = (slot.standing.trial_at(), slot.check_at());
+        let (trial_at, check_at) = match slot.is_used() {
+            true => (slot.standing.trial_at(), slot.check_at()),
+            false => (None, None),
+        };
         self.trials.change(at, slot.trial_at, trial_at);
         self.checks.change(at, slot.check_at, check_at);
         (slot.trial_at, slot.check_at) = (trial_at, check_at);
@@ -344,28 +457,41 @@ impl Roster {
 }
 
 impl Slot {
-    fn new(now: Instant) -> Self {
+    fn new(newcomer: Newcomer, now: Instant) -> Self {
         Self {
             last_used: now,
+            is_disabled: newcomer.is_disabled,
+            is_gone: false,
+            first_check_at: newcomer.first_check_at,
             idle_check_at: None,
-            standing: Standing::new(),
+            standing: newcomer.standing,
             in_flight: 0,
             pace: Pace::default(),
-            place: Place::Ready,
+            place: Place::Out,
             trial_at: None,
             check_at: None,
         }
     }
 
-    /// When a check is due: of an invalid one when its standing says so, else when it may have been forgotten.
+    /// Whether it may have leases and checks at all.
+    fn is_used(&self) -> bool {
+        !self.is_gone && !self.is_disabled
+    }
+
+    /// When a check is due: of an invalid one when its standing says so, else the first one, or when it may have been forgotten.
     fn check_at(&self) -> Option<Instant> {
         match self.standing.state() {
             State::Invalid(_) => self.standing.check_at(),
-            State::Usable { .. } | State::Cooling { .. } => self.idle_check_at,
+            State::Usable { .. } | State::Cooling { .. } => {
+                self.first_check_at.or(self.idle_check_at)
+            }
         }
     }
 
     fn place_for(&self, rules: Rules, now: Instant) -> Place {
+        if !self.is_used() {
+            return Place::Out;
+        }
         match self.standing.state() {
             State::Invalid(_) => return Place::Out,
             State::Cooling { until, .. } => return Place::Cooling(until),

@@ -1,6 +1,8 @@
 //! What is kept of a credential while the process is away.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use super::reason::{CoolingReason, InvalidReason};
 
@@ -54,4 +56,38 @@ impl SavedStanding {
         proof: Proof::Nothing,
         quota_streak: 0,
     };
+}
+
+/// One moment by both clocks: the one that only runs forward, and the one on the wall, which is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WallClock {
+    pub(crate) now: Instant,
+    pub(crate) system_time: SystemTime,
+}
+
+/// The longest that a kept cool-down may lie ahead: whoever set the clock back must not lose a credential for years.
+const MAX_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl WallClock {
+    /// This moment.
+    pub(crate) fn now() -> Self {
+        Self {
+            now: Instant::now(),
+            system_time: SystemTime::now(),
+        }
+    }
+
+    /// When an instant is, on the wall.
+    pub(crate) fn to_system_time(self, instant: Instant) -> SystemTime {
+        match instant.checked_duration_since(self.now) {
+            Some(ahead) => self.system_time + ahead,
+            None => self.system_time - self.now.duration_since(instant),
+        }
+    }
+
+    /// The instant of a time that may lie ahead; of one that is past, now.
+    pub(crate) fn to_instant(self, time: SystemTime) -> Instant {
+        let ahead = time.duration_since(self.system_time).unwrap_or_default();
+        self.now + ahead.min(MAX_AHEAD)
+    }
 }

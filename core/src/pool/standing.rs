@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::{
     outcome::Outcome,
     reason::{CoolingReason, InvalidReason},
-    saved::Proof,
-    verdict::{CheckInterval, Verdict},
+    saved::{Proof, SavedStanding, SavedState, WallClock},
+    verdict::{CheckInterval, FIRST_CHECK_RETRY, Verdict},
 };
 use crate::config::Cooldown;
 
@@ -22,8 +22,6 @@ const MAX_QUOTA_COOLDOWN: Duration = Duration::from_secs(24 * 60 * 60);
 const FIRST_TRIAL: Duration = Duration::from_secs(30);
 /// The longest until a refused credential's next trial chat.
 const MAX_TRIAL: Duration = Duration::from_secs(30 * 60);
-/// After how long a check that could not tell is made again at first; each further time after twice as long.
-const FIRST_CHECK_RETRY: Duration = Duration::from_secs(30);
 
 /// What an upstream thinks of a credential.
 ///
@@ -61,7 +59,7 @@ pub(super) enum State {
 pub(super) struct Invalid {
     pub(super) reason: InvalidReason,
     check: Check,
-    /// After how long a check that can't tell is made again.
+    /// After how long a check that can't tell is made again; doubling.
     check_retry: Duration,
     /// Whether a check that passes is believed: not where it passed before and the next chat was refused all the same.
     trusts_checks: bool,
@@ -99,8 +97,89 @@ impl Standing {
         }
     }
 
+    /// That of a credential of which this is known; an invalid one is checked at `check_at`.
+    pub(super) fn restored(saved: SavedStanding, wall: WallClock, check_at: Instant) -> Self {
+        let SavedStanding {
+            state,
+            proof,
+            quota_streak,
+        } = saved;
+        let mut standing = Self::new();
+        match state {
+            SavedState::Usable => {
+                standing.state = State::Usable {
+                    proof,
+                    quota_streak,
+                };
+            }
+            SavedState::Cooling { until, reason } => {
+                standing.state = State::Cooling {
+                    until: wall.to_instant(until),
+                    reason,
+                    proof,
+                    quota_streak,
+                };
+            }
+            SavedState::Invalid { reason } => standing.refuse(reason, Check::At(check_at)),
+        }
+        standing
+    }
+
+    /// What is to be kept of it.
+    pub(super) fn to_save(&self, wall: WallClock) -> SavedStanding {
+        match self.state {
+            State::Usable {
+                proof,
+                quota_streak,
+            } => SavedStanding {
+                state: SavedState::Usable,
+                proof,
+                quota_streak,
+            },
+            State::Cooling {
+                until,
+                reason,
+                proof,
+                quota_streak,
+            } => SavedStanding {
+                state: SavedState::Cooling {
+                    until: wall.to_system_time(until),
+                    reason,
+                },
+                proof,
+                quota_streak,
+            },
+            State::Invalid(Invalid { reason, .. }) => SavedStanding {
+                state: SavedState::Invalid { reason },
+                proof: Proof::Nothing,
+                quota_streak: 0,
+            },
+        }
+    }
+
+    /// Takes the place of another's standing: what is still under way with the other says nothing of this one.
+    pub(super) fn follow(&mut self, other: &Self) {
+        self.epoch = other.epoch + 1;
+    }
+
     pub(super) fn state(&self) -> State {
         self.state
+    }
+
+    /// What it is at an instant: a cool-down may have ended that nobody has looked at since.
+    pub(super) fn state_at(&self, now: Instant) -> State {
+        match self.state {
+            State::Cooling {
+                until,
+                proof,
+                quota_streak,
+                ..
+            } if until <= now => State::Usable {
+                proof,
+                quota_streak,
+            },
+            state => state,
+        }
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -131,13 +210,16 @@ impl Standing {
 
     /// Ends a cool-down whose time has come.
     pub(super) fn warm_up(&mut self, now: Instant) {
+        self.state = self.state_at(now);
+    }
+
+    /// Ends a cool-down before its time.
+    pub(super) fn clear(&mut self) {
         if let State::Cooling {
-            until,
             proof,
             quota_streak,
             ..
         } = self.state
-            && until <= now
         {
             self.state = State::Usable {
                 proof,
@@ -247,7 +329,10 @@ impl Standing {
                     Verdict::Refused => {
                         self.refuse(InvalidReason::Expired, Check::At(interval.after(now)));
                     }
-                    Verdict::Accepted if *proof == Proof::Nothing => *proof = Proof::Check,
+                    Verdict::Accepted if *proof != Proof::Answer => *proof = Proof::Check,
+                    Verdict::ProvesNothing if *proof == Proof::Nothing => {
+                        *proof = Proof::NotVerifiable;
+                    }
                     Verdict::Accepted | Verdict::ProvesNothing | Verdict::OutOfReach => {}
                 }
                 return;

@@ -5,7 +5,7 @@ use futures_util::poll;
 use super::*;
 use crate::{
     config::Cooldown,
-    upstream::{ANONYMOUS, Failure, FailureKind},
+    upstream::{Credential, Failure, FailureKind},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -31,10 +31,20 @@ fn one_at_a_time() -> Rules {
     }
 }
 
+/// A pool whose credentials are not to be checked before something is held against them.
 fn pool(count: usize, rules: Rules) -> Arc<Pool> {
-    let member = || Member::new(ANONYMOUS.clone(), CredentialSource::Config);
-    let members = std::iter::repeat_with(member).take(count).collect();
-    Arc::new(Pool::new("one", members, rules, true))
+    let pool = Arc::new(Pool::new("one", rules, true));
+    pool.add((0..count).map(|number| {
+        let member = Member {
+            id: CredentialId::new(),
+            credential: Credential::api_key(format!("key-{number}").into()),
+            source: CredentialSource::Config,
+        };
+        let mut credential = NewCredential::unknown(member);
+        credential.standing.proof = Proof::NotVerifiable;
+        credential
+    }));
+    pool
 }
 
 fn lease(pool: &Arc<Pool>) -> Result<Lease, NoLease> {
@@ -168,7 +178,10 @@ async fn clients_that_leave_or_err_change_nothing() {
     }
     assert!(lease(&pool).is_ok());
     let states = [0, 1].map(|slot| pool.shared().roster.state(slot));
-    let fresh = Roster::new(1, rules(), Instant::now()).state(0);
+    let fresh = State::Usable {
+        proof: Proof::NotVerifiable,
+        quota_streak: 0,
+    };
     assert_eq!(states, [fresh, fresh]);
 }
 

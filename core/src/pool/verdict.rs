@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// After how long a check that could not tell is made again at first.
+pub(super) const FIRST_CHECK_RETRY: Duration = Duration::from_secs(30);
+
 /// What a check has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -30,5 +33,10 @@ impl CheckInterval {
     /// When the next check is due.
     pub(super) fn after(self, now: Instant) -> Instant {
         now + self.interval.mul_f64(self.spread)
+    }
+
+    /// When a check is made again that could not tell.
+    pub(super) fn retry_after(self, now: Instant) -> Instant {
+        now + self.interval.min(FIRST_CHECK_RETRY).mul_f64(self.spread)
     }
 }

@@ -130,7 +130,7 @@ impl Shared {
         let leased = self.take(Wish::default(), now).map_err(NoLease::until)?;
         // There is one: it was looked for above.
         let waiter = self.waiters.pop_front().ok_or(None)?;
-        let member = Arc::clone(&self.members[leased.taken.slot]);
+        let member = Arc::clone(self.member(leased.taken.slot));
         Ok(Grant {
             waiter,
             member,

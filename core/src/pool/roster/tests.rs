@@ -24,6 +24,23 @@ fn rules() -> Rules {
     }
 }
 
+/// A credential of which nothing is known.
+fn newcomer() -> Newcomer {
+    Newcomer {
+        standing: Standing::new(),
+        is_disabled: false,
+        first_check_at: None,
+    }
+}
+
+fn roster(count: usize, rules: Rules, now: Instant) -> Roster {
+    let mut roster = Roster::new(rules);
+    for slot in 0..count {
+        assert_eq!(roster.add(newcomer(), now), slot);
+    }
+    roster
+}
+
 /// What happens to a roster.
 #[derive(Debug, Clone)]
 enum Step {
@@ -31,6 +48,10 @@ enum Step {
     GiveBack(Index, Outcome),
     Check(Verdict),
     Pass(Duration),
+    Add,
+    Remove(Index),
+    Disable(Index, bool),
+    Clear(Index),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -53,6 +74,10 @@ fn step() -> impl Strategy<Value = Step> {
         7 => (any::<Index>(), outcome).prop_map(|(lease, outcome)| Step::GiveBack(lease, outcome)),
         1 => verdict.prop_map(Step::Check),
         2 => (1..120_u64).prop_map(|seconds| Step::Pass(Duration::from_secs(seconds))),
+        1 => Just(Step::Add),
+        1 => any::<Index>().prop_map(Step::Remove),
+        1 => (any::<Index>(), any::<bool>()).prop_map(|(slot, is_disabled)| Step::Disable(slot, is_disabled)),
+        1 => any::<Index>().prop_map(Step::Clear),
     ]
 }
 
@@ -63,16 +88,21 @@ struct Watched {
     now: Instant,
     leases: Vec<Taken>,
     begun: Vec<VecDeque<Instant>>,
+    /// Of each slot, whether its credential is there, and disabled.
+    is_there: Vec<bool>,
+    is_disabled: Vec<bool>,
 }
 
 impl Watched {
     fn new(count: usize, rules: Rules) -> Self {
         Self {
-            roster: Roster::new(count, rules, Instant::now()),
+            roster: roster(count, rules, Instant::now()),
             rules,
             now: Instant::now(),
             leases: Vec::new(),
             begun: vec![VecDeque::new(); count],
+            is_there: vec![true; count],
+            is_disabled: vec![false; count],
         }
     }
 
@@ -88,6 +118,11 @@ impl Watched {
         begun.filter(|&&begun| self.now < begun + MINUTE).count()
     }
 
+    /// Whether a slot's credential is there, and not disabled.
+    fn is_wanted(&self, slot: usize) -> bool {
+        self.is_there[slot] && !self.is_disabled[slot]
+    }
+
     /// Whether a slot may be leased, by the rules alone.
     fn may_be_leased(&self, slot: usize) -> bool {
         let below = |limit: Option<NonZeroU32>, count: usize| {
@@ -99,6 +134,7 @@ impl Watched {
             State::Invalid(_) => false,
         };
         is_usable
+            && self.is_wanted(slot)
             && below(self.rules.concurrency, self.in_flight(slot))
             && below(
                 self.rules.requests_per_minute,
@@ -125,7 +161,7 @@ impl Watched {
             Ok(taken) => {
                 let slot = taken.slot;
                 if taken.is_trial {
-                    assert!(matches!(states[slot], State::Invalid(_)));
+                    assert!(matches!(states[slot], State::Invalid(_)) && self.is_wanted(slot));
                     assert!(
                         trials[slot].is_some_and(|at| at <= self.now),
                         "a trial too early"
@@ -140,8 +176,11 @@ impl Watched {
             }
             Err(none) => {
                 assert!(!may.contains(&true), "{none:?} though one may be leased");
-                let limited = |slot: usize| matches!(states[slot], State::Usable { .. });
-                let cools = |slot: usize| matches!(states[slot], State::Cooling { .. });
+                let wanted = |slot: usize| self.is_wanted(slot);
+                let limited =
+                    |slot: usize| wanted(slot) && matches!(states[slot], State::Usable { .. });
+                let cools =
+                    |slot: usize| wanted(slot) && matches!(states[slot], State::Cooling { .. });
                 match none {
                     NoLease::Busy(_) => {
                         assert!((0..may.len()).any(|slot| limited(slot) || cools(slot)))
@@ -150,11 +189,8 @@ impl Watched {
                         assert!(self.now < until && (0..may.len()).any(cools))
                     }
                     NoLease::NoneValid => {
-                        assert!(
-                            states
-                                .iter()
-                                .all(|state| matches!(state, State::Invalid(_)))
-                        );
+                        let is_invalid = |slot: usize| matches!(states[slot], State::Invalid(_));
+                        assert!((0..may.len()).all(|slot| !wanted(slot) || is_invalid(slot)));
                     }
                     NoLease::Unwished | NoLease::Broken(_) => panic!("{none:?}"),
                 }
@@ -178,8 +214,40 @@ impl Watched {
                 }
             }
             Step::Pass(time) => self.now += time,
+            Step::Add => self.add(),
+            Step::Remove(slot) => {
+                let slot = slot.index(self.begun.len());
+                if std::mem::take(&mut self.is_there[slot]) {
+                    self.roster.remove(slot, self.now);
+                }
+            }
+            Step::Disable(slot, is_disabled) => {
+                let slot = slot.index(self.begun.len());
+                if self.is_there[slot] {
+                    self.is_disabled[slot] = is_disabled;
+                    self.roster.set_disabled(slot, is_disabled, self.now);
+                }
+            }
+            Step::Clear(slot) => {
+                let slot = slot.index(self.begun.len());
+                if self.is_there[slot] {
+                    self.roster.clear(slot, self.now);
+                }
+            }
         }
         self.assert_whole();
+    }
+
+    fn add(&mut self) {
+        let slot = self.roster.add(newcomer(), self.now);
+        assert_eq!(self.in_flight(slot), 0, "what is leased has its place");
+        if slot == self.begun.len() {
+            self.begun.push(VecDeque::new());
+            self.is_there.push(true);
+            self.is_disabled.push(false);
+        }
+        self.begun[slot].clear();
+        (self.is_there[slot], self.is_disabled[slot]) = (true, false);
     }
 
     /// That every lease is counted once, and every slot in one place.
@@ -196,6 +264,7 @@ impl Watched {
             full_count += usize::from(slot.place == Place::Full);
             if is_ready {
                 assert!(matches!(slot.standing.state(), State::Usable { .. }));
+                assert!(self.is_wanted(at));
             }
         }
         assert_eq!(self.roster.full_count, full_count);
@@ -224,9 +293,10 @@ proptest! {
             watched.roster.give_back(&taken, &Outcome::SaysNothing, watched.now);
         }
         watched.now += 25 * 60 * MINUTE;
-        for slot in 0..count {
+        for slot in 0..watched.begun.len() {
             let is_invalid = matches!(watched.roster.state(slot), State::Invalid(_));
-            prop_assert_eq!(watched.may_be_leased(slot), !is_invalid);
+            let is_wanted = watched.is_wanted(slot);
+            prop_assert_eq!(watched.may_be_leased(slot), is_wanted && !is_invalid);
         }
     }
 
@@ -252,6 +322,11 @@ proptest! {
                 }
             } else {
                 watched.apply(step);
+            }
+            let slot_count = watched.begun.len();
+            overtaken.resize_with(slot_count, Vec::new);
+            for row in &mut overtaken {
+                row.resize(slot_count, 0);
             }
             for (slot, overtaken) in overtaken.iter_mut().enumerate() {
                 if watched.roster.slots[slot].place != Place::Ready {
@@ -328,9 +403,9 @@ fn two_that_are_limited_together_cool_all_where_the_upstream_counts_by_address()
 
 #[test]
 fn a_wish_is_heard() {
-    let mut roster = Roster::new(3, rules(), Instant::now());
+    let mut three = roster(3, rules(), Instant::now());
     let now = Instant::now();
-    let mut take = |wish| roster.take(wish, now).map(|taken| taken.slot);
+    let mut take = |wish| three.take(wish, now).map(|taken| taken.slot);
     let rather_not = |slot| Wish {
         rather_not: Some(slot),
         ..Wish::default()
@@ -347,7 +422,7 @@ fn a_wish_is_heard() {
     };
     assert_eq!(take(nobody), Err(NoLease::Unwished));
 
-    let mut alone = Roster::new(1, rules(), Instant::now());
+    let mut alone = roster(1, rules(), Instant::now());
     let again = alone.take(rather_not(0), now).expect("the only one");
     assert_eq!(again.slot, 0);
 }
@@ -368,19 +443,19 @@ fn cost(roster: &mut Roster) -> Duration {
 
 #[test]
 fn choosing_costs_the_same_for_ten_and_for_ten_thousand() {
-    let few = cost(&mut Roster::new(10, rules(), Instant::now()));
-    let many = cost(&mut Roster::new(10_000, rules(), Instant::now()));
+    let few = cost(&mut roster(10, rules(), Instant::now()));
+    let many = cost(&mut roster(10_000, rules(), Instant::now()));
     // Memory that is not in the nearest cache costs a little; looking at each would cost a thousand times as much.
     assert!(many < 20 * few, "{few:?} for 10, {many:?} for 10,000");
 
     // As much where nearly all cool.
-    let mut roster = Roster::new(10_000, rules(), Instant::now());
+    let mut crowd = roster(10_000, rules(), Instant::now());
     let now = Instant::now();
     for _ in 0..9_990 {
-        let taken = roster.take(Wish::default(), now).expect("one is ready");
-        roster.give_back(&taken, &Outcome::Limited(None), now);
+        let taken = crowd.take(Wish::default(), now).expect("one is ready");
+        crowd.give_back(&taken, &Outcome::Limited(None), now);
     }
-    let cooling = cost(&mut roster);
+    let cooling = cost(&mut crowd);
     assert!(
         cooling < 20 * few,
         "{few:?} for 10, {cooling:?} beside 9,990 that cool"
