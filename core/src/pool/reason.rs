@@ -25,6 +25,9 @@ pub(crate) enum InvalidReason {
 }
 
 impl CoolingReason {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::RateLimit, Self::Quota];
+
     /// The reason as operators read it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -35,6 +38,15 @@ impl CoolingReason {
 }
 
 impl InvalidReason {
+    /// All of them.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Expired,
+        Self::Revoked,
+        Self::Challenge,
+        Self::Blocked,
+        Self::Unknown,
+    ];
+
     /// The reason as operators read it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
