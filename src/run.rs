@@ -81,7 +81,8 @@ pub(crate) fn run(
                 AdminKey::InDataDir => admin_key::read_or_make(&settings.data_dir)?,
             };
             let config = configuration.core(admin_key, runtimes.count());
-            CorePlace::Here(Core::new(config, stops.core.clone())?)
+            let core = runtimes.block_on(Core::new(config, stops.core.clone()))?;
+            CorePlace::Here(core)
         }
     };
     let bind = |setting, address| listeners::bind(setting, address, runtimes.count());

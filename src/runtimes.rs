@@ -49,6 +49,11 @@ impl Runtimes {
         1 + self.others.len()
     }
 
+    /// Does work on the first runtime; what it spawns goes on when `main` does.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.first.block_on(work)
+    }
+
     /// Enters the first, for what must be made within one.
     pub(crate) fn enter(&self) -> EnterGuard<'_> {
         self.first.enter()

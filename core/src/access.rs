@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use blake3::Hash;
 use llm2api_proto::{ContractError, v1::ErrorReason};
 use moka::sync::Cache;
@@ -30,10 +31,15 @@ const MAX_COUNTED_ADDRESSES: u64 = 10_000;
 
 /// Who is let in.
 pub(crate) struct Access {
+    keys: ArcSwap<Keys>,
+    wrong_keys: Cache<IpAddr, Arc<AtomicU32>>,
+}
+
+/// The keys, and what each opens.
+struct Keys {
     clients: Clients,
     admin: Hash,
     gateway: Option<Hash>,
-    wrong_keys: Cache<IpAddr, Arc<AtomicU32>>,
 }
 
 /// Who may use what clients may use.
@@ -65,20 +71,18 @@ pub(crate) struct Client {
 
 impl Access {
     pub(crate) fn new(config: &AccessConfig) -> Self {
-        let hash = |key: &SecretString| blake3::hash(key.expose_secret().as_bytes());
         Self {
-            clients: match &config.clients {
-                ClientAccess::Keys(keys) => Clients::Keys(keys.iter().map(hash).collect()),
-                ClientAccess::PrivateAddresses => Clients::PrivateAddresses,
-                ClientAccess::Open => Clients::Everybody,
-            },
-            admin: hash(&config.admin_key),
-            gateway: config.core_key.as_ref().map(hash),
+            keys: ArcSwap::from_pointee(Keys::new(config)),
             wrong_keys: Cache::builder()
                 .max_capacity(MAX_COUNTED_ADDRESSES)
                 .time_to_live(WRONG_KEY_WINDOW)
                 .build(),
         }
+    }
+
+    /// Takes over other keys.
+    pub(crate) fn replace(&self, config: &AccessConfig) {
+        self.keys.store(Arc::new(Keys::new(config)));
     }
 
     /// Decides whether a caller has a right.
@@ -88,7 +92,8 @@ impl Access {
     /// `INVALID_API_KEY`, `INSUFFICIENT_PERMISSIONS`, or `RATE_LIMIT_EXCEEDED` after too many wrong keys.
     pub(crate) fn check(&self, right: Right, caller: Caller<'_>) -> Result<Client, ContractError> {
         let key = caller.key.filter(|key| !key.is_empty());
-        if let Some(client) = key.and_then(|key| self.known(key)) {
+        let keys = self.keys.load();
+        if let Some(client) = key.and_then(|key| keys.known(key)) {
             return match right {
                 Right::Open | Right::Client => Ok(client),
                 Right::Admin if client.is_admin => Ok(client),
@@ -102,7 +107,7 @@ impl Access {
             id: "anonymous".to_owned(),
             is_admin: false,
         };
-        let message = match (right, &self.clients) {
+        let message = match (right, &keys.clients) {
             (Right::Open, _) | (Right::Client, Clients::Everybody) => return Ok(anonymous),
             (Right::Client, Clients::PrivateAddresses) => {
                 if !caller.is_address_untrusted && is_private(caller.address) {
@@ -131,6 +136,33 @@ impl Access {
         Err(ContractError::new(ErrorReason::InvalidApiKey, message))
     }
 
+    fn count_wrong_key(&self, address: IpAddr) -> Result<(), ContractError> {
+        let count = self.wrong_keys.get_with(network(address), Arc::default);
+        if count.fetch_add(1, Ordering::Relaxed) < WRONG_KEYS {
+            return Ok(());
+        }
+        Err(ContractError::new(
+            ErrorReason::RateLimitExceeded,
+            "Too many wrong keys came from this address; try again in a minute.",
+        )
+        .with_retry_after(WRONG_KEY_WINDOW))
+    }
+}
+
+impl Keys {
+    fn new(config: &AccessConfig) -> Self {
+        let hash = |key: &SecretString| blake3::hash(key.expose_secret().as_bytes());
+        Self {
+            clients: match &config.clients {
+                ClientAccess::Keys(keys) => Clients::Keys(keys.iter().map(hash).collect()),
+                ClientAccess::PrivateAddresses => Clients::PrivateAddresses,
+                ClientAccess::Open => Clients::Everybody,
+            },
+            admin: hash(&config.admin_key),
+            gateway: config.core_key.as_ref().map(hash),
+        }
+    }
+
     /// Who has this key.
     fn known(&self, key: &str) -> Option<Client> {
         let hash = blake3::hash(key.as_bytes());
@@ -153,18 +185,6 @@ impl Access {
             }),
             Clients::Keys(_) | Clients::PrivateAddresses | Clients::Everybody => None,
         }
-    }
-
-    fn count_wrong_key(&self, address: IpAddr) -> Result<(), ContractError> {
-        let count = self.wrong_keys.get_with(network(address), Arc::default);
-        if count.fetch_add(1, Ordering::Relaxed) < WRONG_KEYS {
-            return Ok(());
-        }
-        Err(ContractError::new(
-            ErrorReason::RateLimitExceeded,
-            "Too many wrong keys came from this address; try again in a minute.",
-        )
-        .with_retry_after(WRONG_KEY_WINDOW))
     }
 }
 

@@ -9,11 +9,7 @@ use std::{
 use llm2api_proto::{ContractError, v1::Model};
 use prost_types::Timestamp;
 
-use crate::{
-    chat::model_not_found,
-    registry::Registry,
-    router::{self, Names},
-};
+use crate::{chat::model_not_found, registry::Registry, router};
 
 /// Who owns names that stand for several upstreams.
 const OURS: &str = "llm2api";
@@ -21,19 +17,17 @@ const OURS: &str = "llm2api";
 /// The models that may be asked.
 pub(crate) struct Catalog {
     registry: Arc<Registry>,
-    names: Arc<Names>,
     /// When names of our own were made, and models whose upstream doesn't say: at this process's start, in Unix seconds.
     started: i64,
 }
 
 impl Catalog {
-    pub(crate) fn new(registry: Arc<Registry>, names: Arc<Names>) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Self {
             registry,
-            names,
             started: i64::try_from(since_epoch.as_secs()).unwrap_or_default(),
         }
     }
@@ -52,7 +46,8 @@ impl Catalog {
                 models.push(self.model(id, created, owned_by));
             }
         };
-        for entry in self.registry.entries() {
+        let routing = self.registry.routing();
+        for entry in &routing.entries {
             for listed in entry.model_list.known().models().unwrap_or_default() {
                 if !entry.model_list.is_lost(&listed.id) {
                     add(&listed.id, listed.created, entry.name());
@@ -62,8 +57,8 @@ impl Catalog {
                 add(alias, None, entry.name());
             }
         }
-        for alias in self.names.aliases.keys() {
-            if let Some(route) = router::route(&self.registry, &self.names, alias) {
+        for alias in routing.names.aliases.keys() {
+            if let Some(route) = router::route(&routing, alias) {
                 let owner = route
                     .candidates
                     .first()
@@ -71,7 +66,7 @@ impl Catalog {
                 add(alias, None, owner);
             }
         }
-        for name in self.names.models.keys() {
+        for name in routing.names.models.keys() {
             add(name, None, OURS);
         }
         models
@@ -87,7 +82,7 @@ impl Catalog {
             return Ok(model);
         }
         // `upstream/id` is a name too, though none that is listed.
-        let route = router::route(&self.registry, &self.names, id).filter(|route| route.is_renamed);
+        let route = router::route(&self.registry.routing(), id).filter(|route| route.is_renamed);
         let candidate = route.as_ref().and_then(|route| route.candidates.first());
         candidate
             .map(|candidate| self.model(id, None, candidate.entry.name()))

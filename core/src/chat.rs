@@ -35,7 +35,7 @@ use self::{attempts::Attempts, committed::Committed};
 use crate::{
     config::Config,
     registry::Registry,
-    router::{self, Names, Route},
+    router::{self, Route},
     runtime,
 };
 
@@ -45,7 +45,6 @@ const STALE_LIST: Duration = Duration::from_secs(10);
 /// Answers chats with the upstreams of a registry.
 pub(crate) struct Chats {
     registry: Arc<Registry>,
-    names: Arc<Names>,
     fallback_model: Option<String>,
     retry_attempts: NonZeroU32,
     request_timeout: Duration,
@@ -87,12 +86,10 @@ impl Chats {
     pub(crate) fn new(
         config: &Config,
         registry: Arc<Registry>,
-        names: Arc<Names>,
         ending: &CancellationToken,
     ) -> Self {
         Self {
             registry,
-            names,
             fallback_model: config.fallback_model.clone(),
             retry_attempts: config.retry_attempts,
             request_timeout: config.clocks.request,
@@ -120,7 +117,7 @@ impl Chats {
         context: RequestContext,
     ) -> Result<AnswerStream, ContractError> {
         validate::validate(&request)?;
-        if self.registry.entries().is_empty() {
+        if self.registry.routing().entries.is_empty() {
             return Err(outcome::no_upstream());
         }
         let is_whole = request.stream == Some(false);
@@ -170,17 +167,18 @@ impl Chats {
 
     /// Finds the upstreams for a model; before it says that there are none it looks whether the lists are still true.
     async fn route(&self, model: &str) -> Result<Route, ContractError> {
-        let mut route = router::route(&self.registry, &self.names, model);
+        let mut route = router::route(&self.registry.routing(), model);
         if route.as_ref().is_some_and(Route::is_guess) {
             self.registry.first_lists().await;
-            route = router::route(&self.registry, &self.names, model);
+            route = router::route(&self.registry.routing(), model);
         }
         if let Some(route) = route {
             return Ok(route);
         }
-        let entries = self.registry.entries().iter();
+        let routing = self.registry.snapshot();
+        let entries = routing.entries.iter();
         futures_util::future::join_all(entries.map(|entry| entry.refresh_models(STALE_LIST))).await;
-        router::route(&self.registry, &self.names, model)
+        router::route(&self.registry.routing(), model)
             .ok_or_else(|| outcome::model_not_found(model))
     }
 }

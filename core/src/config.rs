@@ -1,10 +1,14 @@
 //! What the core is told at its start: plain values, whose names and defaults are the binary's business.
 
+pub mod notation;
+
 use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use http::HeaderMap;
 use secrecy::SecretString;
 use url::Url;
+
+use crate::upstream::Credential;
 
 /// All that the core is told.
 #[derive(Debug, Clone)]
@@ -128,6 +132,64 @@ impl Default for ChatUiConfig {
 }
 
 impl UpstreamConfig {
+    /// The credentials that stand in the configuration, as an upstream of this kind takes them.
+    pub(crate) fn credentials(&self, kind: UpstreamKind) -> impl Iterator<Item = Credential> {
+        let keys = self.api_key.iter().cloned().map(Credential::api_key);
+        let cookies = self.cookies.iter();
+        keys.chain(cookies.map(move |cookie| Credential::of_cookie(kind, cookie)))
+    }
+
+    /// Whether another differs from it in nothing but its credentials.
+    pub(crate) fn is_set_up_like(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            kind,
+            url,
+            api_key: _,
+            cookies: _,
+            added_cookies: _,
+            models,
+            aliases,
+            priority,
+            weight,
+            cooldown,
+            has_breaker,
+            proxy,
+            first_token_timeout,
+            idle_timeout,
+            chat_ui:
+                ChatUiConfig {
+                    cookie_name,
+                    origin,
+                    headers,
+                },
+        } = self;
+        (name, kind, url, models, aliases)
+            == (
+                &other.name,
+                &other.kind,
+                &other.url,
+                &other.models,
+                &other.aliases,
+            )
+            && (priority, weight, cooldown, has_breaker, proxy)
+                == (
+                    &other.priority,
+                    &other.weight,
+                    &other.cooldown,
+                    &other.has_breaker,
+                    &other.proxy,
+                )
+            && (first_token_timeout, idle_timeout)
+                == (&other.first_token_timeout, &other.idle_timeout)
+            && (cookie_name, origin, headers)
+                == (
+                    &other.chat_ui.cookie_name,
+                    &other.chat_ui.origin,
+                    &other.chat_ui.headers,
+                )
+    }
+
     /// The file of a local model.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         (self.url.scheme() == "file")
@@ -141,12 +203,17 @@ impl UpstreamConfig {
         if let Some(path) = self.file() {
             return path.display().to_string();
         }
-        let mut url = self.url.clone();
-        // Fails only for addresses that have no user info.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        url.into()
+        without_userinfo(&self.url)
     }
+}
+
+/// An address without user name and password.
+pub(crate) fn without_userinfo(url: &Url) -> String {
+    let mut url = url.clone();
+    // Fails only for addresses that have no user info.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
 }
 
 /// What a rate limit without a time of its own does to a credential.

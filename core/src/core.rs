@@ -1,6 +1,9 @@
 //! The core as a whole: what the binary starts, and what a gateway in the same process calls.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use llm2api_proto::{
     FILE_DESCRIPTOR_SET,
@@ -8,41 +11,34 @@ use llm2api_proto::{
         ChatResponse,
         access_service_server::AccessServiceServer,
         chat_service_server::{ChatService, ChatServiceServer},
+        cookie_service_server::CookieServiceServer,
         model_service_server::ModelServiceServer,
+        upstream_service_server::UpstreamServiceServer,
     },
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
     codegen::BoxStream,
     service::Routes,
     transport::server::{Server, TcpIncoming},
 };
-use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server as reflection;
 use tower::{ServiceExt, util::BoxCloneSyncService};
 
 use crate::{
     access::Access,
+    administration::{Administration, Setup},
     catalog::Catalog,
     chat::Chats,
     config::{Config, UpstreamKind},
-    registry::{Entry, Registry},
-    router::Names,
-    service::{AccessRpc, Authorize, ChatRpc, ModelRpc, PortServices},
+    health::Health,
+    registry::{Background, Entry, LIST_INTERVAL, Registry, Routing},
+    service::{AccessRpc, Authorize, ChatRpc, CookieRpc, ModelRpc, PortServices, UpstreamRpc},
+    store::{Store, StoreError, Writer},
     upstream::AddressError,
 };
 
-/// The name under which `grpc.health.v1` tells whether all upstreams are well.
-const UPSTREAMS: &str = "upstreams";
-/// How often a model list is asked for.
-const LIST_INTERVAL: Duration = Duration::from_secs(180);
-/// After how long a list that could not be had is asked for again, at first; doubling.
-const FIRST_LIST_RETRY: Duration = Duration::from_secs(1);
-/// The longest that a list which could not be had is waited for: an upstream that has come back is soon seen.
-const MAX_LIST_RETRY: Duration = Duration::from_secs(15);
-/// How long the background may take for what is left when all answers have ended: to stop and delete conversations.
-const LAST_WORK: Duration = Duration::from_secs(4);
 /// Resets that a gateway may have sent before we took note of the streams: one for each client that may leave at once.
 const MAX_PENDING_RESETS: usize = 65_536;
 /// Bytes of a call's metadata; hyper's own limit of 16 KiB is below what OpenAI allows clients.
@@ -79,6 +75,9 @@ pub enum CoreError {
         #[source]
         source: AddressError,
     },
+    /// What was kept can't be had, or nothing can be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The contract's own description is broken.
     #[error("reflection can't be served")]
     Reflection(#[source] reflection::Error),
@@ -117,41 +116,51 @@ pub struct UpstreamOverview {
 #[derive(Clone)]
 pub struct Core {
     registry: Arc<Registry>,
+    administration: Administration,
     access: Arc<Access>,
     chat: ChatRpc,
     chat_server: ChatServiceServer<ChatRpc>,
     routes: Routes,
-    health: HealthReporter,
+    background: Background,
     stopping: Stopping,
+    /// What [`Core::run`] takes over.
+    to_run: Arc<Mutex<Option<ToRun>>>,
+}
+
+/// What the core's background has to do.
+struct ToRun {
+    /// The one who writes what is kept, already at work.
+    writer: JoinSet<()>,
+    /// Tells it that nothing more will come.
+    closing: CancellationToken,
+    /// Upstreams whose background is to be begun.
+    begun: mpsc::Receiver<Arc<Entry>>,
 }
 
 impl Core {
-    /// Makes a core; nothing is asked of an upstream yet.
+    /// Makes a core, with what was kept of earlier ones; nothing is asked of an upstream yet.
     ///
     /// # Errors
     ///
-    /// [`CoreError::Upstream`] where an upstream's address or proxy can't be used.
-    pub fn new(config: Config, stopping: Stopping) -> Result<Self, CoreError> {
-        let registry = Arc::new(Registry::new(&config)?);
-        let names = Arc::new(Names {
-            models: config.models.clone(),
-            aliases: config.aliases.clone(),
-        });
+    /// [`CoreError::Upstream`] where an upstream's address or proxy can't be used, [`CoreError::Store`] where the database can't.
+    pub async fn new(config: Config, stopping: Stopping) -> Result<Self, CoreError> {
+        let (store, writer, loaded) = Store::open(&config.store).await?;
+        let closing = CancellationToken::new();
+        let writer = at_work(writer, closing.clone());
+        let registry = Arc::new(Registry::new(Routing::default()));
+        let (administration, begun) =
+            Administration::new(config.clone(), Arc::clone(&registry), store.clone(), loaded)
+                .await?;
         let access = Arc::new(Access::new(&config.access));
-        let chats = Arc::new(Chats::new(
-            &config,
-            Arc::clone(&registry),
-            Arc::clone(&names),
-            &stopping.ending,
-        ));
-        let catalog = Arc::new(Catalog::new(Arc::clone(&registry), names));
+        let chats = Arc::new(Chats::new(&config, Arc::clone(&registry), &stopping.ending));
+        let catalog = Arc::new(Catalog::new(Arc::clone(&registry)));
 
         // Protobuf has no escapes and shorter numbers than JSON, but names and lengths beside each value.
         let max_message_bytes = config
             .max_body_bytes
             .saturating_mul(2)
             .saturating_add(1 << 20);
-        let (health, health_service) = tonic_health::server::health_reporter();
+        let (reporter, health_service) = tonic_health::server::health_reporter();
         let chat = ChatRpc {
             chats,
             refusing: stopping.refusing.clone(),
@@ -165,6 +174,12 @@ impl Core {
             .add_service(ModelServiceServer::new(ModelRpc { catalog }))
             .add_service(AccessServiceServer::new(AccessRpc {
                 access: Arc::clone(&access),
+            }))
+            .add_service(CookieServiceServer::new(CookieRpc {
+                administration: administration.clone(),
+            }))
+            .add_service(UpstreamServiceServer::new(UpstreamRpc {
+                administration: administration.clone(),
             }))
             .add_service(health_service);
         let descriptors = || {
@@ -181,104 +196,81 @@ impl Core {
                     .build_v1alpha()
                     .map_err(CoreError::Reflection)?,
             );
+        let health = Health::new(reporter, Arc::clone(&registry), stopping.draining.clone());
         Ok(Self {
             registry,
+            administration,
             access,
             chat,
             chat_server,
             routes: routes.routes().prepare(),
-            health,
+            background: Background {
+                store,
+                health,
+                ending: stopping.ending.clone(),
+            },
             stopping,
+            to_run: Arc::new(Mutex::new(Some(ToRun {
+                writer,
+                closing,
+                begun,
+            }))),
         })
     }
 
-    /// Keeps model lists and health fresh, checks refused credentials, and does what adapters leave to the background, until the core
-    /// is told to end and that is done. One task a process runs this.
+    /// Keeps model lists and health fresh, checks credentials, stores what becomes of them, and does what adapters leave to the
+    /// background, until the core is told to end and all that is done. One task a process runs this.
     pub async fn run(&self) {
-        let adapters = self
-            .registry
-            .entries()
-            .iter()
-            .map(|entry| entry.adapter.run(self.stopping.ending.clone()));
-        let background = futures_util::future::join_all(adapters);
-        let lists = self
-            .registry
-            .entries()
-            .iter()
-            .map(|entry| self.keep_fresh(entry));
-        let checks = self
-            .registry
-            .entries()
-            .iter()
-            .map(|entry| entry.keep_checked());
-        let work = async {
-            self.report_health().await;
-            let lists = futures_util::future::join_all(lists);
-            let checks = futures_util::future::join_all(checks);
-            futures_util::future::join(lists, checks).await;
-            std::future::pending::<()>().await;
-        };
-        let draining = async {
-            self.stopping.draining.cancelled().await;
-            self.health
-                .set_service_status("", ServingStatus::NotServing)
-                .await;
-        };
-        tokio::pin!(background, draining, work);
-        let (mut is_draining, mut is_done) = (false, false);
+        let taken = self
+            .to_run
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(mut to_run) = taken else { return };
+        let mut upstreams = JoinSet::new();
+        self.background.health.report().await;
+        let mut is_draining = false;
         loop {
             tokio::select! {
-                () = &mut work => {}
-                _ = &mut background, if !is_done => is_done = true,
-                () = &mut draining, if !is_draining => is_draining = true,
+                Some(entry) = to_run.begun.recv() => {
+                    upstreams.spawn(entry.run(self.background.clone()));
+                }
+                Some(_) = upstreams.join_next() => {}
+                () = self.stopping.draining.cancelled(), if !is_draining => {
+                    is_draining = true;
+                    self.background.health.report().await;
+                }
                 () = self.stopping.ending.cancelled() => break,
             }
         }
-        if !is_done && tokio::time::timeout(LAST_WORK, background).await.is_err() {
-            tracing::warn!("some work of the background did not end in time");
-        }
+        // What was begun is still to be stored.
+        self.administration.end().await;
+        upstreams.join_all().await;
+        to_run.closing.cancel();
+        to_run.writer.join_all().await;
     }
 
-    async fn keep_fresh(&self, entry: &Entry) {
-        let mut retry_after = FIRST_LIST_RETRY;
-        loop {
-            entry.refresh_models(Duration::ZERO).await;
-            self.report_health().await;
-            let wait = if entry.model_list.known().failure.is_none() {
-                retry_after = FIRST_LIST_RETRY;
-                LIST_INTERVAL
-            } else {
-                let doubled = (retry_after * 2).min(MAX_LIST_RETRY);
-                std::mem::replace(&mut retry_after, doubled)
-            };
-            // Spread, so that many upstreams, and many of us, don't ask at the same instant.
-            tokio::time::sleep(wait.mul_f64(0.9 + fastrand::f64() / 5.0)).await;
-        }
-    }
-
-    async fn report_health(&self) {
-        let is_ok = self
-            .registry
-            .entries()
-            .iter()
-            .all(|entry| entry.model_list.known().failure.is_none())
-            && !self.registry.entries().is_empty();
-        let status = if is_ok {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
+    /// Takes over what the configuration says now: upstreams, names of models, and who is let in. All else stays as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`CoreError`], where an upstream can't be used or the store can't; then nothing is changed.
+    pub async fn reload(&self, config: &Config) -> Result<(), CoreError> {
+        let setup = Setup {
+            upstreams: config.upstreams.clone(),
+            models: config.models.clone(),
+            aliases: config.aliases.clone(),
         };
-        self.health.set_service_status(UPSTREAMS, status).await;
-        if !self.stopping.draining.is_cancelled() {
-            self.health
-                .set_service_status("", ServingStatus::Serving)
-                .await;
-        }
+        self.administration.reload(&setup).await?;
+        self.access.replace(&config.access);
+        self.background.health.report().await;
+        Ok(())
     }
 
     /// Asks every upstream for its models, unless they were asked just now, and tells what came.
     pub async fn overview(&self) -> Vec<UpstreamOverview> {
-        let asked = self.registry.entries().iter().map(|entry| async {
+        let routing = self.registry.snapshot();
+        let asked = routing.entries.iter().map(|entry| async {
             entry.refresh_models(LIST_INTERVAL).await;
             let known = entry.model_list.known();
             UpstreamOverview {
@@ -336,4 +328,11 @@ impl Core {
             .await
             .map_err(CoreError::Serve)
     }
+}
+
+/// Has the writer at work, in a task that ends with the set.
+fn at_work(writer: Writer, closing: CancellationToken) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(writer.run(closing));
+    tasks
 }

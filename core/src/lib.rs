@@ -2,10 +2,12 @@
 //! contract is `llm2api-proto`, and nothing outside this crate sees more of it than that.
 
 mod access;
+mod administration;
 mod catalog;
 mod chat;
 pub mod config;
 mod core;
+mod health;
 mod model_list;
 mod pool;
 mod registry;

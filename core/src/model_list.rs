@@ -74,16 +74,18 @@ impl Known {
 }
 
 impl ModelList {
-    /// A list that the operator gave, or one that is not known yet.
-    pub(crate) fn new(given: Option<&[String]>) -> Self {
-        let models = given.map(|ids| {
+    /// A list that the operator gave, or the one that the upstream gave last, or one that is not known yet.
+    pub(crate) fn new(given: Option<&[String]>, last: Option<Vec<ListedModel>>) -> Self {
+        let of_operator = given.map(|ids| {
             Models::new(ids.iter().map(|id| ListedModel {
                 id: id.clone(),
                 created: None,
             }))
         });
+        let is_given = of_operator.is_some();
+        let models = of_operator.or_else(|| last.map(Models::new));
         Self {
-            given: models.is_some(),
+            given: is_given,
             known: ArcSwap::from_pointee(Known {
                 models,
                 ..Known::default()
@@ -98,9 +100,22 @@ impl ModelList {
         self.known.load()
     }
 
-    /// Whether nobody has asked the upstream to the end yet, so that nothing can be said of its models.
+    /// Whether nobody has ever asked the upstream to the end, so that nothing can be said of its models.
     pub(crate) fn is_untried(&self) -> bool {
-        !self.given && self.known.load().tried_at.is_none()
+        let known = self.known.load();
+        known.models.is_none() && known.tried_at.is_none()
+    }
+
+    /// Whether the upstream was asked since the start.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.given || self.known.load().tried_at.is_some()
+    }
+
+    /// The models, where the upstream gave them and they are others than `before`.
+    pub(crate) fn news(&self, before: Option<&[ListedModel]>) -> Option<Vec<ListedModel>> {
+        let known = self.known.load();
+        let listed = known.models().filter(|_| !self.given)?;
+        (before != Some(listed)).then(|| listed.to_vec())
     }
 
     /// Whether the upstream lists this model and has not just said that it lacks it.
@@ -181,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_once_learnt_outlives_a_failure() {
-        let list = ModelList::new(None);
+        let list = ModelList::new(None, None);
         assert!(!list.known().is_telling());
         list.refresh(Duration::ZERO, async || Ok(listed(&["a"])))
             .await;
@@ -196,7 +211,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_young_list_is_not_asked_for_again() {
-        let list = ModelList::new(None);
+        let list = ModelList::new(None, None);
         list.refresh(Duration::from_secs(9), async || Ok(listed(&["a"])))
             .await;
         list.refresh(Duration::from_secs(9), async || {
@@ -207,7 +222,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lost_model_comes_back_after_a_minute() {
-        let list = ModelList::new(Some(&["a".to_owned()]));
+        let list = ModelList::new(Some(&["a".to_owned()]), None);
         list.lose("a");
         assert!(!list.has("a"));
         tokio::time::advance(LOST_FOR).await;

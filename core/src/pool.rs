@@ -30,7 +30,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
 };
 
 use tokio::{sync::Notify, time::Instant};
@@ -157,6 +156,11 @@ impl Pool {
     /// Whether a rate limit leaves the credentials as they are and is passed on.
     pub(crate) fn passes_limits_on(&self) -> bool {
         self.passes_limits_on
+    }
+
+    /// Whether the upstream keeps failing and is left alone.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.shared().breaker.as_ref().is_some_and(Breaker::is_open)
     }
 
     /// Whether any of the credentials is a cookie.

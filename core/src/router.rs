@@ -2,10 +2,10 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
-use crate::registry::{Entry, Registry};
+use crate::registry::{Entry, Routing};
 
 /// The names beside those that upstreams list.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
     /// The operator's own names, each with its targets in order.
     pub(crate) models: BTreeMap<String, Vec<String>>,
@@ -42,11 +42,12 @@ impl Route {
 ///
 /// The order of names is: the operator's own, aliases, ids that an upstream lists, `upstream/id`; then, while a list is unknown or
 /// empty, the upstreams that may have it all the same.
-pub(crate) fn route(registry: &Registry, names: &Names, asked: &str) -> Option<Route> {
+pub(crate) fn route(routing: &Routing, asked: &str) -> Option<Route> {
+    let names = &routing.names;
     if let Some(targets) = names.models.get(asked) {
         let candidates: Vec<_> = targets
             .iter()
-            .flat_map(|target| find_target(registry, names, target))
+            .flat_map(|target| find_target(routing, target))
             .collect();
         return (!candidates.is_empty()).then_some(Route {
             candidates,
@@ -57,33 +58,37 @@ pub(crate) fn route(registry: &Registry, names: &Names, asked: &str) -> Option<R
         let candidates = match names.models.get(target) {
             Some(targets) => targets
                 .iter()
-                .flat_map(|target| find(registry, target).candidates)
+                .flat_map(|target| find(routing, target).candidates)
                 .collect(),
-            None => find(registry, target).candidates,
+            None => find(routing, target).candidates,
         };
         return (!candidates.is_empty()).then_some(Route {
             candidates,
             is_renamed: true,
         });
     }
-    let route = find(registry, asked);
+    let route = find(routing, asked);
     (!route.candidates.is_empty()).then_some(route)
 }
 
 /// Finds a target of one of the operator's own names, which may be an alias.
-fn find_target(registry: &Registry, names: &Names, target: &str) -> Vec<Candidate> {
+fn find_target(routing: &Routing, target: &str) -> Vec<Candidate> {
     find(
-        registry,
-        names.aliases.get(target).map_or(target, String::as_str),
+        routing,
+        routing
+            .names
+            .aliases
+            .get(target)
+            .map_or(target, String::as_str),
     )
     .candidates
 }
 
 /// Finds the upstreams for an id or `upstream/id`.
-fn find(registry: &Registry, asked: &str) -> Route {
+fn find(routing: &Routing, asked: &str) -> Route {
     let mut is_renamed = false;
     let mut listing = Vec::new();
-    for entry in registry.entries() {
+    for entry in &routing.entries {
         if let Some(model) = entry.config.aliases.get(asked) {
             is_renamed = true;
             listing.push(Candidate {
@@ -103,7 +108,7 @@ fn find(registry: &Registry, asked: &str) -> Route {
             is_renamed,
         };
     }
-    if let Some((entry, model)) = addressed(registry, asked) {
+    if let Some((entry, model)) = addressed(routing, asked) {
         let model = entry
             .config
             .aliases
@@ -124,8 +129,8 @@ fn find(registry: &Registry, asked: &str) -> Route {
             is_renamed: true,
         };
     }
-    let unknown = registry
-        .entries()
+    let unknown = routing
+        .entries
         .iter()
         .filter(|entry| !entry.model_list.known().is_telling() && !entry.model_list.is_lost(asked))
         .map(|entry| Candidate {
@@ -140,9 +145,9 @@ fn find(registry: &Registry, asked: &str) -> Route {
 }
 
 /// Reads `upstream/id`.
-fn addressed<'a>(registry: &'a Registry, asked: &'a str) -> Option<(&'a Arc<Entry>, &'a str)> {
+fn addressed<'a>(routing: &'a Routing, asked: &'a str) -> Option<(&'a Arc<Entry>, &'a str)> {
     let (name, model) = asked.split_once('/')?;
-    Some((registry.named(name)?, model)).filter(|(_, model)| !model.is_empty())
+    Some((routing.named(name)?, model)).filter(|(_, model)| !model.is_empty())
 }
 
 /// Sorts by priority, and shuffles those of equal priority by weight.

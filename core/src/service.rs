@@ -3,9 +3,12 @@
 mod access;
 mod authorize;
 mod chat;
+mod cookie;
 mod model;
 mod port;
+mod upstream;
 
 pub(crate) use self::{
-    access::AccessRpc, authorize::Authorize, chat::ChatRpc, model::ModelRpc, port::PortServices,
+    access::AccessRpc, authorize::Authorize, chat::ChatRpc, cookie::CookieRpc, model::ModelRpc,
+    port::PortServices, upstream::UpstreamRpc,
 };

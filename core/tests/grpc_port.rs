@@ -67,7 +67,7 @@ async fn serve(clients: ClientAccess) -> Served {
         },
     };
     let stopping = Stopping::default();
-    let core = Core::new(config, stopping.clone()).unwrap();
+    let core = Core::new(config, stopping.clone()).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut tasks = JoinSet::new();

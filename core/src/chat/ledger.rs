@@ -247,8 +247,8 @@ mod tests {
     #[test]
     fn a_ledger_keeps_the_first_attempts_and_counts_the_rest() {
         let config = Config::of_upstreams(vec![UpstreamConfig::named("one", None)]);
-        let registry = Registry::new(&config).expect("an address");
-        let entry = &registry.entries()[0];
+        let registry = Registry::of_config(&config);
+        let entry = &registry.routing().entries[0];
         let credential = entry.pool.in_turn(1)[0].id;
         let mut ledger = Ledger::default();
         for _ in 0..MAX_ATTEMPTS + 10 {

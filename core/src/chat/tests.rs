@@ -171,12 +171,8 @@ impl Stage {
             .iter()
             .map(|upstream| Box::new(Arc::clone(upstream)) as Box<dyn Upstream>);
         let registry = Arc::new(Registry::with_adapters(&config, adapters.collect()));
-        let names = Arc::new(Names {
-            models: config.models.clone(),
-            aliases: config.aliases.clone(),
-        });
         Self {
-            chats: Chats::new(&config, registry, names, &CancellationToken::new()),
+            chats: Chats::new(&config, registry, &CancellationToken::new()),
             upstreams,
         }
     }

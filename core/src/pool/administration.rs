@@ -27,12 +27,16 @@ const CHECK_GAP: Duration = Duration::from_millis(50);
 pub(crate) type Counts = [(ShownState, usize); 5];
 
 impl Pool {
-    /// Takes credentials in. The anonymous one leaves with the first, and is there where there is no other.
+    /// Takes credentials in; those that are there already stay as they are. The anonymous one leaves with the first, and is there
+    /// where there is no other.
     pub(crate) fn add(self: &Arc<Self>, credentials: impl IntoIterator<Item = NewCredential>) {
         let (now, wall) = (Instant::now(), WallClock::now());
         let mut shared = self.shared();
         let mut check_at = now;
         for credential in credentials {
+            if shared.by_id.contains_key(&credential.member.id) {
+                continue;
+            }
             let is_unknown = credential.standing.state == SavedState::Usable
                 && credential.standing.proof == Proof::Nothing;
             let wants_check = !credential.member.credential.is_anonymous()

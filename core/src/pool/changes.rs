@@ -72,13 +72,6 @@ impl Pool {
     }
 }
 
-impl Changes {
-    /// Whether there is nothing to be kept.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.standings.is_empty() && self.usages.is_empty()
-    }
-}
-
 impl Shared {
     /// Takes note that an attempt begins.
     pub(super) fn note_use(&mut self, slot: usize) {

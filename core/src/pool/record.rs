@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::{CredentialSource, Member, Proof, SavedStanding, roster::View, standing::State};
+use super::{Member, Proof, SavedStanding, roster::View, standing::State};
 use crate::store::{CredentialUsage, Fingerprint};
 
 /// What is known of a credential beside its standing.
@@ -141,12 +141,5 @@ impl NewCredential {
             last_checked_at: None,
             usage: CredentialUsage::default(),
         }
-    }
-}
-
-impl Shown {
-    /// Whether it stands in the configuration.
-    pub(crate) fn is_of_config(&self) -> bool {
-        self.member.source == CredentialSource::Config
     }
 }

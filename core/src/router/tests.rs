@@ -1,8 +1,11 @@
 use super::*;
-use crate::config::{Config, UpstreamConfig};
+use crate::{
+    config::{Config, UpstreamConfig},
+    registry::Registry,
+};
 
 fn registry(upstreams: Vec<UpstreamConfig>) -> Registry {
-    Registry::new(&Config::of_upstreams(upstreams)).expect("valid upstreams")
+    Registry::of_config(&Config::of_upstreams(upstreams))
 }
 
 fn names(models: &[(&str, &[&str])], aliases: &[(&str, &str)]) -> Names {
@@ -25,7 +28,11 @@ fn names(models: &[(&str, &[&str])], aliases: &[(&str, &str)]) -> Names {
 
 /// The candidates as `upstream:model`, and whether the model is renamed.
 fn routed(registry: &Registry, names: &Names, asked: &str) -> Option<(Vec<String>, bool)> {
-    route(registry, names, asked).map(|route| {
+    let routing = Routing {
+        entries: registry.routing().entries.clone(),
+        names: names.clone(),
+    };
+    route(&routing, asked).map(|route| {
         let candidates = route.candidates.iter();
         (
             candidates
@@ -104,7 +111,7 @@ fn a_lost_model_is_not_sent_to_who_lost_it() {
         UpstreamConfig::named("one", Some(&["a"])),
         UpstreamConfig::named("two", Some(&["a"])),
     ]);
-    registry.entries()[0].model_list.lose("a");
+    registry.routing().entries[0].model_list.lose("a");
     assert_eq!(
         routed(&registry, &Names::default(), "a"),
         to(&["two:a"], false)

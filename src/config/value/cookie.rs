@@ -1,5 +1,6 @@
 //! Cookies.
 
+use llm2api_core::config::notation;
 use secrecy::SecretString;
 
 use super::SettingValue;
@@ -12,10 +13,7 @@ impl SettingValue for CookieName {
     const TAKES: &'static str = "the name of a cookie: hf-chat";
 
     fn from_text(text: &str) -> Option<Self> {
-        let is_token = text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
-        is_token.then(|| Self(text.to_owned()))
+        notation::cookie_name(text).map(|name| Self(name.to_owned()))
     }
 }
 

@@ -1,48 +1,13 @@
 //! Headers of an operator's own.
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue,
-    header::{
-        ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, ORIGIN,
-        TRANSFER_ENCODING,
-    },
-};
+use http::HeaderMap;
+use llm2api_core::config::notation;
 
 use super::SettingValue;
-
-/// Headers that requests have anyway.
-const OWN: [HeaderName; 9] = [
-    ACCEPT,
-    ACCEPT_ENCODING,
-    CONNECTION,
-    CONTENT_LENGTH,
-    CONTENT_TYPE,
-    COOKIE,
-    HOST,
-    ORIGIN,
-    TRANSFER_ENCODING,
-];
 
 /// Headers to be added to requests; their values may be secrets.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Headers(pub(crate) HeaderMap);
-
-impl Headers {
-    fn from_pairs<'a>(pairs: impl Iterator<Item = Option<(&'a str, &'a str)>>) -> Option<Self> {
-        let mut headers = HeaderMap::new();
-        for pair in pairs {
-            let (name, value) = pair?;
-            let name = HeaderName::try_from(name.trim()).ok()?;
-            let mut value = HeaderValue::try_from(value.trim()).ok()?;
-            value.set_sensitive(true);
-            // Twice the same name would leave one of the two values without effect.
-            if OWN.contains(&name) || headers.insert(name, value).is_some() {
-                return None;
-            }
-        }
-        Some(Self(headers))
-    }
-}
 
 impl SettingValue for Headers {
     const TAKES: &'static str = "headers, each name once, beside those that requests have anyway (Cookie, Origin and so on): { \"X-Email\" = \"me@example.org\" }";
@@ -50,15 +15,15 @@ impl SettingValue for Headers {
 
     fn from_text(text: &str) -> Option<Self> {
         let lines = text.lines().filter(|line| !line.trim().is_empty());
-        Self::from_pairs(lines.map(|line| line.split_once(':')))
+        let pairs: Vec<_> = lines
+            .map(|line| line.split_once(':'))
+            .collect::<Option<_>>()?;
+        notation::headers(pairs).map(Self)
     }
 
     fn from_table(entries: &[(String, String)]) -> Option<Self> {
-        Self::from_pairs(
-            entries
-                .iter()
-                .map(|(name, value)| Some((name.as_str(), value.as_str()))),
-        )
+        let pairs = entries.iter();
+        notation::headers(pairs.map(|(name, value)| (name.as_str(), value.as_str()))).map(Self)
     }
 
     fn absent() -> Option<Self> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use llm2api_core::config::notation;
+
 use super::{MASK, SettingValue};
 
 impl SettingValue for PathBuf {
@@ -20,11 +22,7 @@ impl SettingValue for UpstreamName {
     const TAKES: &'static str = "a name of 1 to 32 letters a-z, digits and hyphens";
 
     fn from_text(text: &str) -> Option<Self> {
-        let fits = text.len() <= 32
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        fits.then(|| Self(text.to_owned()))
+        notation::upstream_name(text).map(|name| Self(name.to_owned()))
     }
 }
 

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use llm2api_core::config::notation;
+
 use super::SettingValue;
 
 impl SettingValue for NonZeroU32 {
@@ -39,26 +41,12 @@ impl SettingValue for i32 {
     }
 }
 
-/// The longest duration that a setting takes, in milliseconds: a year. Longer ones would be mistakes, and sums of instants and
-/// durations stay far from overflow.
-const LONGEST_MS: u64 = 365 * 24 * 60 * 60 * 1000;
-
 impl SettingValue for Duration {
     const TAKES: &'static str =
         "a duration of at most a year: 500ms, 30s, 5m, 1h; a bare number is seconds";
 
     fn from_text(text: &str) -> Option<Self> {
-        let (number, unit) = split_unit(text)?;
-        let unit_ms: u64 = match unit {
-            "ms" => 1,
-            "" | "s" => 1000,
-            "m" => 60 * 1000,
-            "h" => 60 * 60 * 1000,
-            "d" => 24 * 60 * 60 * 1000,
-            _ => return None,
-        };
-        let ms = number.checked_mul(unit_ms)?;
-        (ms <= LONGEST_MS).then(|| Self::from_millis(ms))
+        notation::duration(text)
     }
 }
 
@@ -81,11 +69,7 @@ impl SettingValue for llm2api_core::config::Cooldown {
     const TAKES: &'static str = "a duration (60s), or off";
 
     fn from_text(text: &str) -> Option<Self> {
-        if text.eq_ignore_ascii_case("off") {
-            Some(Self::Off)
-        } else {
-            Duration::from_text(text).map(Self::For)
-        }
+        notation::cooldown(text)
     }
 }
 
@@ -101,7 +85,7 @@ impl SettingValue for ByteSize {
         "a size from 1 byte to 1GiB: 32MiB, 32MB, 512KiB; a bare number is bytes";
 
     fn from_text(text: &str) -> Option<Self> {
-        let (number, unit) = split_unit(text)?;
+        let (number, unit) = notation::split_unit(text)?;
         let unit_bytes: u64 = match unit.to_ascii_lowercase().as_str() {
             "" | "b" => 1,
             "kb" => 1000,
@@ -118,13 +102,4 @@ impl SettingValue for ByteSize {
         }
         usize::try_from(bytes).ok().map(Self)
     }
-}
-
-/// Splits `30 s` into its number and its unit.
-fn split_unit(text: &str) -> Option<(u64, &str)> {
-    let end = text
-        .find(|character: char| !character.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    Some((number.parse().ok()?, unit.trim_start()))
 }

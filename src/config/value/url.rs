@@ -1,5 +1,6 @@
 //! Addresses of other services.
 
+use llm2api_core::config::notation;
 use url::Url;
 
 use super::{MASK, SettingValue, list};
@@ -12,8 +13,7 @@ impl SettingValue for HttpUrl {
     const TAKES: &'static str = "an http:// or https:// address: https://api.example.org/v1";
 
     fn from_text(text: &str) -> Option<Self> {
-        let url = Url::parse(text).ok()?;
-        (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(Self(url))
+        notation::http_url(text).map(Self)
     }
 
     fn shown(text: &str) -> String {
@@ -77,14 +77,7 @@ impl SettingValue for ProxyUrl {
         "the address of an http, https, socks5 or socks5h proxy: socks5h://127.0.0.1:1080";
 
     fn from_text(text: &str) -> Option<Self> {
-        // `host:port` is customary too, and means http.
-        let url = if text.contains("://") {
-            Url::parse(text).ok()?
-        } else {
-            Url::parse(&format!("http://{text}")).ok()?
-        };
-        (matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host())
-            .then_some(Self(url))
+        notation::proxy_url(text).map(Self)
     }
 
     fn shown(text: &str) -> String {
