@@ -48,10 +48,14 @@ impl Registry {
         adapters: Vec<Box<dyn crate::upstream::Upstream>>,
     ) -> Self {
         use crate::pool::{CredentialId, CredentialSource, Member, NewCredential};
+        use crate::upstream::Credential;
 
         let entries = config.upstreams.iter().zip(adapters);
         let entry = |(upstream, adapter): (&crate::config::UpstreamConfig, _)| {
-            let credentials = upstream.credentials(upstream.kind).map(|credential| {
+            let added = upstream.added_cookies.iter();
+            let added = added.map(|cookie| Credential::of_cookie(upstream.kind, cookie));
+            let all = upstream.credentials(upstream.kind).chain(added);
+            let credentials = all.map(|credential| {
                 let mut credential = NewCredential::unknown(Member {
                     id: CredentialId::new(),
                     credential,

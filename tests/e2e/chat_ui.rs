@@ -39,7 +39,11 @@ impl Stage {
 
     /// Sets it up with this instance.
     async fn start(instance: Starting, setup: Setup, keys: &str) -> Self {
-        let site = ScriptedChatUi::start(setup).await;
+        Self::at(ScriptedChatUi::start(setup).await, instance, keys).await
+    }
+
+    /// Sets an instance up before a chat-ui that runs already.
+    async fn at(site: ScriptedChatUi, instance: Starting, keys: &str) -> Self {
         let file = format!(
             "[[upstreams]]\nname = \"chat\"\nkind = \"chat-ui\"\nurl = \"{}\"\n{keys}\n",
             site.url()

@@ -50,6 +50,8 @@ pub(crate) struct Rules {
     pub(crate) requests_per_minute: Option<NonZeroU32>,
     /// Whether the upstream counts by address, so that what limits two credentials limits all.
     pub(crate) counts_by_address: bool,
+    /// Whether a credential of which nothing is known is checked, rather than have its first request tell.
+    pub(crate) checks_first: bool,
     /// After how long a credential is checked that nobody uses: a session ends when it is forgotten.
     pub(crate) idle_check: Option<Duration>,
 }
@@ -280,7 +282,8 @@ impl Roster {
         loop {
             let at = self.checks.due(now).ok_or_else(|| self.checks.first())?;
             let slot = &mut self.slots[at];
-            let is_first = slot.first_check_at.take_if(|first| *first <= now).is_some();
+            let is_first = self.rules.checks_first
+                && slot.first_check_at.take_if(|first| *first <= now).is_some();
             let is_wanted = match self.rules.idle_check {
                 Some(idle_check) if !is_first && slot.standing.check_at().is_none() => {
                     let idle_since = slot.last_used;
@@ -427,7 +430,7 @@ impl Roster {
     fn settle(&mut self, at: usize, now: Instant) {
         let slot = &mut self.slots[at];
         let (trial_at, check_at) = match slot.is_used() {
-            true => (slot.standing.trial_at(), slot.check_at()),
+            true => (slot.standing.trial_at(), slot.check_at(self.rules)),
             false => (None, None),
         };
         self.trials.change(at, slot.trial_at, trial_at);
@@ -479,11 +482,12 @@ impl Slot {
     }
 
     /// When a check is due: of an invalid one when its standing says so, else the first one, or when it may have been forgotten.
-    fn check_at(&self) -> Option<Instant> {
+    fn check_at(&self, rules: Rules) -> Option<Instant> {
         match self.standing.state() {
             State::Invalid(_) => self.standing.check_at(),
             State::Usable { .. } | State::Cooling { .. } => {
-                self.first_check_at.or(self.idle_check_at)
+                let first = self.first_check_at.filter(|_| rules.checks_first);
+                first.or(self.idle_check_at)
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use llm2api_test_support::{
-    Deployment,
+    Deployment, ScriptedChatUi,
     scripted_chat_ui::{Family, Reply, Session, Setup},
     within,
 };
@@ -27,8 +27,8 @@ fn cookie(number: usize) -> String {
     format!("{number:08x}-1111-4222-8333-444455556666")
 }
 
-/// A chat-ui with login, and an instance with ten sessions there.
-async fn ten_sessions(deployment: Deployment, family: Family) -> Stage {
+/// A chat-ui with login, and an instance with ten sessions there, of which these are known.
+async fn ten_sessions(deployment: Deployment, family: Family, known: &[usize]) -> Stage {
     let cookies: Vec<String> = (0..10)
         .map(|number| format!("\"{}\"", cookie(number)))
         .collect();
@@ -38,15 +38,16 @@ async fn ten_sessions(deployment: Deployment, family: Family) -> Stage {
     };
     let instance = instance(deployment).setting("COOKIE_CONCURRENCY", "100");
     let keys = format!("cookies = [{}]", cookies.join(", "));
-    Stage::start(instance, setup, &keys).await
+    let site = ScriptedChatUi::start(setup).await;
+    for &number in known {
+        site.session(&cookie(number), Session::Valid);
+    }
+    Stage::at(site, instance, &keys).await
 }
 
 async fn a_thousand_chats_are_answered_evenly_by_the_healthy_sessions(deployment: Deployment) {
-    let stage = ten_sessions(deployment, Family::New).await;
     let (dead, limited, failing) = ([2, 5, 8], 1, 4);
-    for number in (0..10).filter(|number| !dead.contains(number)) {
-        stage.site.session(&cookie(number), Session::Valid);
-    }
+    let stage = ten_sessions(deployment, Family::New, &[0, 1, 3, 4, 6, 7, 9]).await;
     // One alone: two would show that the instance counts by address.
     let slow_down = Reply::started().error("429 slow down", Some(429));
     stage.site.answer_session(&cookie(limited), slow_down);
@@ -74,8 +75,7 @@ async fn a_thousand_chats_are_answered_evenly_by_the_healthy_sessions(deployment
 
 async fn nine_dead_sessions_before_the_live_one_cost_no_answer(deployment: Deployment) {
     for family in FAMILIES {
-        let stage = ten_sessions(deployment, family).await;
-        stage.site.session(&cookie(9), Session::Valid);
+        let stage = ten_sessions(deployment, family, &[9]).await;
         let answer = stage.say_hello(false).await;
         assert_eq!(text(&answer), "Hello", "{family:?}");
         let answer = stage.say_hello(false).await;

@@ -1,7 +1,7 @@
 //! What lets us in at a chat-ui, and how it is seen that it doesn't any more.
 
 use llm2api_test_support::{
-    Deployment,
+    Deployment, ScriptedChatUi,
     scripted_chat_ui::{Family, Session, Setup},
     within,
 };
@@ -44,8 +44,9 @@ async fn a_session_lets_us_in(deployment: Deployment) {
                 ..with_login(family)
             };
             let keys = format!("cookies = [\"{given}\"]\ncookie_name = \"{cookie_name}\"");
-            let stage = Stage::with(deployment, setup, &keys).await;
-            stage.site.session(COOKIE, Session::Valid);
+            let site = ScriptedChatUi::start(setup).await;
+            site.session(COOKIE, Session::Valid);
+            let stage = Stage::at(site, instance(deployment), &keys).await;
             assert_eq!(text(&stage.say_hello(false).await), "Hello", "{given}");
             assert_eq!(stage.site.conversations()[0].cookie, COOKIE);
             stage.site.has_deleted(1).await;

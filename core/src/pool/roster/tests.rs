@@ -20,6 +20,7 @@ fn rules() -> Rules {
         concurrency: None,
         requests_per_minute: None,
         counts_by_address: false,
+        checks_first: true,
         idle_check: None,
     }
 }
