@@ -13,6 +13,7 @@ mod core_service;
 mod error;
 mod facade;
 mod front;
+mod json_body;
 mod openai;
 mod prefix;
 mod request_id;

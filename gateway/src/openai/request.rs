@@ -3,9 +3,7 @@
 //! What the contract names is read once, typed; everything else is carried byte for byte. Ranges are the upstream's to judge, but
 //! for what the gateway itself relies on.
 
-mod fault;
 mod message;
-mod nesting;
 mod part;
 mod response_format;
 mod tagged;
@@ -13,18 +11,17 @@ mod tool;
 
 use std::fmt;
 
-use llm2api_proto::{ContractError, json_object, v1::ChatRequest, v1::ErrorReason};
+use llm2api_proto::{ContractError, json_object, v1::ChatRequest};
 use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use self::{
-    fault::{invalid_value, missing},
-    message::MessageJson,
-    response_format::ResponseFormatJson,
-    tool::ToolJson,
+use self::{message::MessageJson, response_format::ResponseFormatJson, tool::ToolJson};
+use crate::json_body::{
+    self,
+    fault::{self, invalid_value, missing},
 };
 
 /// Choices that a request may ask for, as OpenAI bounds them.
@@ -78,12 +75,7 @@ json_object! {
 ///
 /// What is wrong with the body, as the client is told: always a reason of the kind 400.
 pub(crate) fn parse(body: &[u8]) -> Result<ParsedRequest, ContractError> {
-    let text = std::str::from_utf8(body).map_err(|_| {
-        ContractError::new(ErrorReason::InvalidJson, "The body is not valid UTF-8.")
-    })?;
-    nesting::check(text)?;
-    let json = serde_json::from_str(text).map_err(|_| fault::explain::<RequestJson>(text))?;
-    translate(json)
+    translate(json_body::parse(body)?)
 }
 
 fn translate(json: RequestJson) -> Result<ParsedRequest, ContractError> {

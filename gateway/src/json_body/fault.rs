@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::error::Category;
 
 /// A required field is missing.
-pub(super) fn missing(param: impl Into<String>) -> ContractError {
+pub(crate) fn missing(param: impl Into<String>) -> ContractError {
     let param = param.into();
     ContractError::new(
         ErrorReason::MissingRequiredParameter,
@@ -15,7 +15,7 @@ pub(super) fn missing(param: impl Into<String>) -> ContractError {
 }
 
 /// A field's value can't be used; `expected` goes on from "Invalid value for …: ".
-pub(super) fn invalid_value(param: impl Into<String>, expected: &str) -> ContractError {
+pub(crate) fn invalid_value(param: impl Into<String>, expected: &str) -> ContractError {
     let param = param.into();
     ContractError::new(
         ErrorReason::InvalidValue,
@@ -25,7 +25,7 @@ pub(super) fn invalid_value(param: impl Into<String>, expected: &str) -> Contrac
 }
 
 /// A field has the wrong JSON type.
-pub(super) fn invalid_type(param: impl Into<String>, expected: &str) -> ContractError {
+pub(crate) fn invalid_type(param: impl Into<String>, expected: &str) -> ContractError {
     let param = param.into();
     ContractError::new(
         ErrorReason::InvalidType,
@@ -35,7 +35,7 @@ pub(super) fn invalid_type(param: impl Into<String>, expected: &str) -> Contract
 }
 
 /// Finds what is wrong with a text that could not be read as a `T`, by reading it once more, with an eye on the path.
-pub(super) fn explain<'de, T: Deserialize<'de>>(text: &'de str) -> ContractError {
+pub(crate) fn explain<'de, T: Deserialize<'de>>(text: &'de str) -> ContractError {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Err(error) => error,
@@ -52,7 +52,7 @@ pub(super) fn explain<'de, T: Deserialize<'de>>(text: &'de str) -> ContractError
 }
 
 /// Puts serde's words into ours. A value is never repeated: it may be anything that a user wrote.
-pub(super) fn describe(path: &str, error: &serde_json::Error) -> ContractError {
+pub(crate) fn describe(path: &str, error: &serde_json::Error) -> ContractError {
     let words = error.to_string();
     if error.classify() != Category::Data {
         return invalid_json(&words);
