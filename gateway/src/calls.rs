@@ -1,5 +1,7 @@
 //! Calls to the core, and what their failures mean for a client.
 
+mod administration;
+
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -114,7 +116,15 @@ impl Core {
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, ContractError> {
-        match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        self.within(CALL_TIMEOUT, call).await
+    }
+
+    async fn within<T>(
+        &self,
+        time: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, ContractError> {
+        match tokio::time::timeout(time, call).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
             Ok(Err(status)) => Err(self.failure(&status)),
             Err(_) => Err(self.unreachable("it did not answer in time")),

@@ -34,9 +34,13 @@ impl IntoResponse for ApiError {
 
 /// The response that tells a client of a failure.
 pub(crate) fn response(error: &ContractError) -> Response {
-    let status = status(error);
+    response_as(status(error), error)
+}
+
+/// The same with another status than the reason's own.
+pub(crate) fn response_as(status: StatusCode, error: &ContractError) -> Response {
     let mut body = BytesMut::with_capacity(256);
-    write_object(&mut body, error);
+    write_object_as(&mut body, status, error);
     let mut response = Response::new(Body::from(body.freeze()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -57,13 +61,17 @@ pub(crate) fn response(error: &ContractError) -> Response {
 
 /// Writes `{"error":{…}}`, with all of its four keys.
 pub(crate) fn write_object(out: &mut BytesMut, error: &ContractError) {
+    write_object_as(out, status(error), error);
+}
+
+fn write_object_as(out: &mut BytesMut, status: StatusCode, error: &ContractError) {
     json::text(out, r#"{"error":{"message":"#);
     json::string(out, &error.message);
     json::text(out, r#","type":"#);
     let passed_on = error.passed_on.as_ref();
     let error_type = passed_on
         .and_then(|passed_on| passed_on.error_type.as_deref())
-        .unwrap_or_else(|| error_type(error.reason, status(error)));
+        .unwrap_or_else(|| error_type(error.reason, status));
     json::string(out, error_type);
     json::text(out, r#","param":"#);
     write_nullable(out, error.param.as_deref());

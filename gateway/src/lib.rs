@@ -14,6 +14,7 @@ mod error;
 mod facade;
 mod front;
 mod json_body;
+pub mod objects;
 mod openai;
 mod prefix;
 mod request_id;

@@ -19,6 +19,8 @@ const ROUTES: &[(&str, Right)] = &[
     ("GET /healthz", Right::Open),
     ("GET /readyz", Right::Open),
     ("GET /openapi.json", Right::Open),
+    ("GET /cookie", Right::Open),
+    ("GET /assets/{name}", Right::Open),
 ];
 
 /// gRPC services whose RPCs all need the same right.

@@ -34,6 +34,16 @@ pub(crate) fn invalid_type(param: impl Into<String>, expected: &str) -> Contract
     .with_param(param)
 }
 
+/// There is no such field; `known` names those that there are, and goes on from "expected".
+pub(crate) fn unknown(param: impl Into<String>, known: &str) -> ContractError {
+    let param = param.into();
+    ContractError::new(
+        ErrorReason::UnsupportedParameter,
+        format!("Unknown parameter: '{param}'; expected {known}."),
+    )
+    .with_param(param)
+}
+
 /// Finds what is wrong with a text that could not be read as a `T`, by reading it once more, with an eye on the path.
 pub(crate) fn explain<'de, T: Deserialize<'de>>(text: &'de str) -> ContractError {
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -63,7 +73,7 @@ pub(crate) fn describe(path: &str, error: &serde_json::Error) -> ContractError {
         .rsplit_once("expected ")
         .map_or("", |(_, expected)| expected);
     if words.starts_with("invalid type") && is_root {
-        invalid_json("expected a JSON object")
+        no_object()
     } else if words.starts_with("invalid type") {
         invalid_type(path, json_type(expected))
     } else if words.starts_with("invalid value") || words.starts_with("invalid length") {
@@ -74,6 +84,9 @@ pub(crate) fn describe(path: &str, error: &serde_json::Error) -> ContractError {
         } else {
             format!("{path}.{name}")
         })
+    } else if let Some(name) = quoted(words, "unknown field `") {
+        let (_, known) = words.split_once("`, expected ").unwrap_or_default();
+        unknown(if is_root { name } else { path }, &known.replace('`', ""))
     } else if let Some(name) = quoted(words, "duplicate field `") {
         let error = ContractError::new(
             ErrorReason::InvalidJson,
@@ -87,6 +100,11 @@ pub(crate) fn describe(path: &str, error: &serde_json::Error) -> ContractError {
     } else {
         invalid_value(path, words)
     }
+}
+
+/// The body is JSON of another kind than what all bodies are.
+pub(super) fn no_object() -> ContractError {
+    invalid_json("expected a JSON object")
 }
 
 fn invalid_json(what: &str) -> ContractError {

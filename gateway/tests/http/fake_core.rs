@@ -1,5 +1,7 @@
 //! A core that answers what a test tells it to, and tells what it was asked.
 
+mod administration;
+
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -17,7 +19,9 @@ use llm2api_proto::{
         access_service_server::{AccessService, AccessServiceServer},
         chat_event::Event,
         chat_service_server::{ChatService, ChatServiceServer},
+        cookie_service_server::CookieServiceServer,
         model_service_server::{ModelService, ModelServiceServer},
+        upstream_service_server::UpstreamServiceServer,
     },
 };
 use prost_types::Timestamp;
@@ -29,6 +33,8 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 use tower::ServiceExt;
+
+use self::administration::Administration;
 
 /// A fake core. Clones share what they are told and asked.
 #[derive(Clone, Default)]
@@ -43,6 +49,7 @@ struct State {
     refusal: Option<Status>,
     is_down: bool,
     upstreams_down: bool,
+    administration: Administration,
 }
 
 /// How the next chat is answered.
@@ -163,6 +170,8 @@ impl FakeCore {
             .add_service(ChatServiceServer::new(self.clone()).max_decoding_message_size(usize::MAX))
             .add_service(ModelServiceServer::new(self.clone()))
             .add_service(AccessServiceServer::new(self.clone()))
+            .add_service(CookieServiceServer::new(self.clone()))
+            .add_service(UpstreamServiceServer::new(self.clone()))
             .add_service(HealthServer::new(self.clone()));
         routes.routes()
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod chat;
+mod cookies;
 mod core_link;
 mod cors;
 mod errors;
@@ -11,6 +12,9 @@ mod gateway;
 mod hang_up;
 mod http2;
 mod models;
+mod origins;
+mod pages;
 mod paths;
 mod stopping;
 mod streaming;
+mod upstreams;

@@ -1,0 +1,104 @@
+//! One route: where it is, who may use it, what answers, and what the OpenAPI document says of it.
+
+use std::sync::Arc;
+
+use axum::routing::MethodRouter;
+use utoipa::{
+    ToSchema,
+    openapi::{Components, HttpMethod, Ref, RefOr, Schema},
+};
+
+use crate::facade::Facade;
+
+/// Who may use a route. The core decides by its own table; this one tells the reader, and which layers apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everybody.
+    Open,
+    /// Who has a client's key, from pages of any allowed origin.
+    Client,
+    /// The operator, from no other origin's pages.
+    Admin,
+}
+
+/// A parameter of the query: its name, and what it means.
+pub(super) type Parameter = (&'static str, &'static str);
+
+/// Puts a schema, with those that it needs, among a document's components, and refers to it.
+pub(super) type Component = fn(&mut Components) -> RefOr<Schema>;
+
+/// What a route answers with.
+#[derive(Clone, Copy)]
+pub(super) enum Answer {
+    /// JSON that others describe.
+    Json,
+    /// JSON of this schema.
+    Object(Component),
+    /// A page.
+    Html,
+}
+
+/// One route.
+pub(super) struct Route {
+    pub(super) method: HttpMethod,
+    /// The path without prefix; `{*id}` where the rest of it is one parameter.
+    pub(super) path: &'static str,
+    pub(super) access: Access,
+    pub(super) summary: &'static str,
+    pub(super) handler: fn() -> MethodRouter<Arc<Facade>>,
+    pub(super) query: &'static [Parameter],
+    /// The body's schema. `None`: of a chat, which OpenAI describes; or there is none.
+    pub(super) body: Option<Component>,
+    pub(super) answer: Answer,
+}
+
+impl Route {
+    pub(super) fn new(
+        method: HttpMethod,
+        path: &'static str,
+        access: Access,
+        summary: &'static str,
+        handler: fn() -> MethodRouter<Arc<Facade>>,
+    ) -> Self {
+        Self {
+            method,
+            path,
+            access,
+            summary,
+            handler,
+            query: &[],
+            body: None,
+            answer: Answer::Json,
+        }
+    }
+
+    /// It may be asked with these.
+    pub(super) fn query(self, query: &'static [Parameter]) -> Self {
+        Self { query, ..self }
+    }
+
+    /// It takes a `T`.
+    pub(super) fn takes<T: ToSchema>(self) -> Self {
+        let body = Some(component::<T> as Component);
+        Self { body, ..self }
+    }
+
+    /// It answers with a `T`.
+    pub(super) fn answers<T: ToSchema>(self) -> Self {
+        let answer = Answer::Object(component::<T>);
+        Self { answer, ..self }
+    }
+
+    /// It answers with a page.
+    pub(super) fn shows(self) -> Self {
+        let answer = Answer::Html;
+        Self { answer, ..self }
+    }
+}
+
+fn component<T: ToSchema>(components: &mut Components) -> RefOr<Schema> {
+    let mut schemas = vec![(T::name().into_owned(), T::schema())];
+    T::schemas(&mut schemas);
+    components.schemas.extend(schemas);
+    Ref::from_schema_name(T::name()).into()
+}

@@ -1,0 +1,158 @@
+//! All routes.
+
+use axum::routing;
+use utoipa::openapi::HttpMethod::{Delete, Get, Patch, Post};
+
+use super::{
+    chat, cookies, models, openapi, pages, probes,
+    route::{
+        Access::{Admin, Client, Open},
+        Route,
+    },
+    upstreams,
+};
+use crate::objects::{
+    AddedCookie, CookieObject, Deleted, ListObject, UpstreamObject, UpstreamTest,
+};
+
+/// All routes, but for the parts that pages load.
+pub(super) fn table() -> Vec<Route> {
+    let mut table = vec![
+        Route::new(
+            Post,
+            chat::PATH,
+            Client,
+            "Answers a conversation, streamed or not",
+            || routing::post(chat::create),
+        ),
+        Route::new(
+            Get,
+            "/v1/models",
+            Client,
+            "Lists the models that the key may use",
+            || routing::get(models::list),
+        ),
+        Route::new(Get, "/v1/models/{*id}", Client, "Tells one model", || {
+            routing::get(models::get)
+        }),
+        Route::new(
+            Get,
+            "/healthz",
+            Open,
+            "Tells that the process is alive",
+            || routing::get(probes::alive),
+        ),
+        Route::new(
+            Get,
+            "/readyz",
+            Open,
+            "Tells whether requests are accepted",
+            || routing::get(probes::ready),
+        ),
+        Route::new(Get, "/openapi.json", Open, "This document", || {
+            routing::get(openapi::document)
+        }),
+        Route::new(
+            Get,
+            "/cookie",
+            Open,
+            "The page that adds and shows cookies and upstreams",
+            || routing::get(pages::cookie),
+        )
+        .shows(),
+    ];
+    table.extend(cookie_routes());
+    table.extend(upstream_routes());
+    table
+}
+
+fn cookie_routes() -> [Route; 6] {
+    [
+        Route::new(Get, "/cookies", Admin, "Lists cookies and keys", || {
+            routing::get(cookies::list)
+        })
+        .query(cookies::LIST_QUERY)
+        .answers::<ListObject<CookieObject>>(),
+        Route::new(
+            Post,
+            "/cookie/add",
+            Admin,
+            "Adds a cookie or key, once its upstream has accepted it",
+            || routing::post(cookies::add),
+        )
+        .takes::<cookies::AddCookie>()
+        .answers::<AddedCookie>(),
+        Route::new(
+            Patch,
+            "/cookies/{id}",
+            Admin,
+            "Disables or enables a cookie, or changes its label",
+            || routing::patch(cookies::update),
+        )
+        .takes::<cookies::UpdateCookie>()
+        .answers::<CookieObject>(),
+        Route::new(Delete, "/cookies/{id}", Admin, "Removes a cookie", || {
+            routing::delete(cookies::delete)
+        })
+        .answers::<Deleted>(),
+        Route::new(
+            Post,
+            "/cookies/{id}/check",
+            Admin,
+            "Checks a cookie now",
+            || routing::post(cookies::check),
+        )
+        .answers::<CookieObject>(),
+        Route::new(
+            Post,
+            "/cookies/{id}/clear",
+            Admin,
+            "Ends a cookie's cool-down",
+            || routing::post(cookies::clear),
+        )
+        .answers::<CookieObject>(),
+    ]
+}
+
+fn upstream_routes() -> [Route; 5] {
+    [
+        Route::new(Get, "/upstreams", Admin, "Lists the upstreams", || {
+            routing::get(upstreams::list)
+        })
+        .answers::<ListObject<UpstreamObject>>(),
+        Route::new(
+            Post,
+            "/upstreams",
+            Admin,
+            "Adds an upstream; with a cookie or key only once it has accepted that",
+            || routing::post(upstreams::add),
+        )
+        .takes::<upstreams::AddUpstream>()
+        .answers::<UpstreamObject>(),
+        Route::new(
+            Patch,
+            "/upstreams/{name}",
+            Admin,
+            "Changes an upstream that somebody added",
+            || routing::patch(upstreams::update),
+        )
+        .takes::<upstreams::UpdateUpstream>()
+        .answers::<UpstreamObject>(),
+        Route::new(
+            Delete,
+            "/upstreams/{name}",
+            Admin,
+            "Removes an upstream that somebody added, and its cookies",
+            || routing::delete(upstreams::delete),
+        )
+        .answers::<Deleted>(),
+        Route::new(
+            Post,
+            "/upstreams/{name}/test",
+            Admin,
+            "Asks an upstream for its models",
+            || routing::post(upstreams::test),
+        )
+        .answers::<UpstreamTest>(),
+    ]
+}
