@@ -108,7 +108,7 @@ fn serve(role: Role, mut configuration: Configuration, global: &GlobalOptions) -
         Ok(plan) => plan,
         Err(problems) => return usage(&problems),
     };
-    match run::run(&plan, configuration, format) {
+    match run::run(&plan, configuration, global.config.clone(), format) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure(&error),
     }

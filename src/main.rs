@@ -12,6 +12,7 @@ mod data_dir;
 mod file_limit;
 mod listeners;
 mod model_folder;
+mod reload;
 mod run;
 mod runtimes;
 mod servers;

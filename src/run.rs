@@ -1,6 +1,6 @@
 //! Running gateway and core, together or apart: bind all, start all, wait, drain.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
 use http::Uri;
@@ -10,9 +10,9 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    admin_key,
-    config::{AdminKey, Configuration, LogFormat, Problem, Role},
+    config::{Configuration, LogFormat, Problem, Role},
     file_limit, listeners,
+    reload::{self, Reload},
     runtimes::{Runtimes, Work},
     servers::{self, CorePlace, Servers, sockets},
     shutdown::{self, DrainTimes, StopSignals, Stops},
@@ -61,6 +61,7 @@ impl Plan {
 pub(crate) fn run(
     plan: &Plan,
     configuration: &Configuration,
+    config_option: Option<PathBuf>,
     format: LogFormat,
 ) -> anyhow::Result<()> {
     file_limit::raise();
@@ -76,11 +77,7 @@ pub(crate) fn run(
             key: key.clone(),
         },
         None => {
-            let admin_key = match configuration.admin_key() {
-                AdminKey::Given(key) | AdminKey::FirstClientKey(key) => key,
-                AdminKey::InDataDir => admin_key::read_or_make(&settings.data_dir)?,
-            };
-            let config = configuration.core(admin_key, runtimes.count());
+            let config = reload::core_config(configuration, runtimes.count())?;
             let core = runtimes.block_on(Core::new(config, stops.core.clone()))?;
             CorePlace::Here(core)
         }
@@ -124,12 +121,16 @@ pub(crate) fn run(
     let others: Vec<Work> = works.collect();
     servers.close();
 
+    let runtime_count = runtimes.count();
     let main = async {
         // Whatever runs here ends with the process.
         let mut tasks = JoinSet::new();
         let signals = StopSignals::listen().context("can't listen for signals")?;
+        let reload = Reload::new(configuration, config_option, runtime_count)
+            .context("can't listen for SIGHUP")?;
         tasks.spawn(first.context("there is no runtime")?);
         let core = core.here();
+        tasks.spawn(reload.watch(core.clone()));
         // Ends by itself, once the answers have ended and what they left to be done is done.
         let mut background = JoinSet::new();
         if let Some(core) = core.clone() {
