@@ -147,7 +147,7 @@ mod tests {
         let data_dir = file.join("data");
         let error = read_or_make(&data_dir).unwrap_err().to_string();
         let uid = rustix::process::getuid().as_raw();
-        let beginning = format!("DATA_DIR {} is not writable: ", data_dir.display());
+        let beginning = format!("the folder {} is not writable: ", data_dir.display());
         let end = format!(
             "its owner is uid {uid}, we are uid {uid}: run `mkdir -p {0} && chown -R {uid} {0}`, or set DATA_DIR or ADMIN_KEY",
             data_dir.display()

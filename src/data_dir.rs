@@ -1,4 +1,6 @@
-//! `DATA_DIR`: made where it is missing, explained where it can't be written.
+//! `DATA_DIR`: made where it is missing, explained where it can't be written, held by one process.
+
+mod lock;
 
 use std::{
     fs::{self, DirBuilder},
@@ -8,6 +10,29 @@ use std::{
 };
 
 use anyhow::anyhow;
+
+use self::lock::FolderLock;
+use crate::config::Configuration;
+
+/// Takes `DATA_DIR`, and the database's folder where that is another, for this process alone.
+///
+/// # Errors
+///
+/// Where another process has one of them, or it can't be written.
+pub(crate) fn lock_all(configuration: &Configuration) -> anyhow::Result<Vec<FolderLock>> {
+    let data_dir = configuration.settings.data_dir.as_path();
+    let mut locks = vec![FolderLock::take(data_dir, "DATA_DIR")?];
+    let database = configuration.store().file;
+    let folder = match database.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // Two paths may lead to one folder.
+    if fs::canonicalize(folder).ok() != fs::canonicalize(data_dir).ok() {
+        locks.push(FolderLock::take(folder, "DATABASE_URL")?);
+    }
+    Ok(locks)
+}
 
 /// Makes `DATA_DIR`, or a folder in it, for its owner only.
 ///
@@ -33,6 +58,6 @@ pub(crate) fn not_writable(folder: &Path, error: &io::Error, or_set: &str) -> an
         format!("mkdir -p {shown} && ")
     };
     anyhow!(
-        "DATA_DIR {shown} is not writable: {error}; its owner is uid {owner}, we are uid {uid}: run `{make}chown -R {uid} {shown}`, or set {or_set}"
+        "the folder {shown} is not writable: {error}; its owner is uid {owner}, we are uid {uid}: run `{make}chown -R {uid} {shown}`, or set {or_set}"
     )
 }

@@ -11,6 +11,7 @@ mod config;
 mod data_dir;
 mod file_limit;
 mod listeners;
+mod memory;
 mod model_folder;
 mod reload;
 mod run;

@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     config::{Configuration, LogFormat, Problem, Role},
-    file_limit, listeners,
+    data_dir, file_limit, listeners, memory,
     reload::{self, Reload},
     runtimes::{Runtimes, Work},
     servers::{self, CorePlace, Servers, sockets},
@@ -64,12 +64,18 @@ pub(crate) fn run(
     config_option: Option<PathBuf>,
     format: LogFormat,
 ) -> anyhow::Result<()> {
+    memory::close_to_others();
     file_limit::raise();
     let settings = &configuration.settings;
     let runtimes = Runtimes::build(settings.runtime, configuration.worker_count())
         .context("can't start the runtime")?;
     let entered = runtimes.enter();
     let stops = Stops::default();
+    // Until the process ends.
+    let _folders = match plan.role {
+        Role::Serve | Role::Core => data_dir::lock_all(configuration)?,
+        Role::Gateway => Vec::new(),
+    };
 
     let core = match &plan.cores_elsewhere {
         Some((uris, key)) => CorePlace::Elsewhere {

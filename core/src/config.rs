@@ -8,6 +8,8 @@ use http::HeaderMap;
 use secrecy::SecretString;
 use url::Url;
 
+pub use crate::store::SecretKey;
+
 use crate::upstream::Credential;
 
 /// All that the core is told.
@@ -53,8 +55,8 @@ pub struct StoreConfig {
 /// Where the key comes from that encrypts credentials at rest.
 #[derive(Debug, Clone)]
 pub enum SecretKeySource {
-    /// 32 bytes in base64.
-    Given(SecretString),
+    /// It is this one.
+    Given(SecretKey),
     /// A file that holds them, made where there is none.
     File(PathBuf),
 }

@@ -25,7 +25,6 @@ use std::{path::Path, time::SystemTime};
 use sqlx::{SqliteConnection, query, query_scalar};
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::error::StoreError;
 use self::{
     change::{Change, NewCredential, StandingOf, UsageOf},
     fingerprint::FingerprintKey,
@@ -33,6 +32,7 @@ use self::{
     time::to_micros,
     writer::Job,
 };
+pub use self::{error::StoreError, secret_key::SecretKey};
 pub(crate) use self::{
     fingerprint::Fingerprint,
     records::{

@@ -171,9 +171,21 @@ impl Configuration {
                 admin_key,
                 core_key: settings.core_key.clone(),
             },
-            store: StoreConfig {
-                file: settings.data_dir.join("llm2api.db"),
-                secret_key: SecretKeySource::File(settings.data_dir.join("secret.key")),
+            store: self.store(),
+        }
+    }
+
+    /// Where the core keeps what must survive.
+    pub(crate) fn store(&self) -> StoreConfig {
+        let settings = &self.settings;
+        StoreConfig {
+            file: match &settings.database_url {
+                Some(database) => database.0.clone(),
+                None => settings.data_dir.join("llm2api.db"),
+            },
+            secret_key: match &settings.secret_key {
+                Some(key) => SecretKeySource::Given(key.clone()),
+                None => SecretKeySource::File(settings.data_dir.join("secret.key")),
             },
         }
     }

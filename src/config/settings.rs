@@ -7,16 +7,16 @@ use std::{
     time::Duration,
 };
 
-use llm2api_core::config::Cooldown;
+use llm2api_core::config::{Cooldown, SecretKey};
 use secrecy::SecretString;
 
 use super::{
     declaration::declare_settings,
     value::{
-        Aliases, ApiPath, ByteSize, ClientKeys, CookieName, Cookies, CoreUrl, CoreUrls, EntryKind,
-        GrpcListen, Headers, HttpUrl, KindChoice, LogFilter, LogFormat, ModelIds, ModelName,
-        NoProxy, Origins, PeerNetworks, PositiveDuration, ProxyUrl, RuntimeKind, Switch,
-        UpstreamName,
+        Aliases, ApiPath, ByteSize, ClientKeys, CookieName, Cookies, CoreUrl, CoreUrls,
+        DatabaseFile, EntryKind, GrpcListen, Headers, HttpUrl, KindChoice, LogFilter, LogFormat,
+        ModelIds, ModelName, NoProxy, Origins, PeerNetworks, PositiveDuration, ProxyUrl,
+        RuntimeKind, Switch, UpstreamName,
     },
 };
 
@@ -107,6 +107,10 @@ declare_settings! {
         llm2api_url: CoreUrl = "LLM2API_URL", "http://127.0.0.1:50051";
         /// Where all state is kept.
         data_dir: PathBuf = "DATA_DIR", "./data";
+        /// The SQLite database with the state.
+        database_url: Option<DatabaseFile> = "DATABASE_URL", "`sqlite:DATA_DIR/llm2api.db`";
+        /// What encrypts credentials in it.
+        secret_key: Option<SecretKey> = "SECRET_KEY", "made on the first start, kept in `DATA_DIR/secret.key`";
         /// Which log lines go to standard error. Libraries' own stay at `warn` unless named: `info,hyper=debug`.
         log: LogFilter = "LOG", "info";
         /// `text`, or `json`.
@@ -170,7 +174,6 @@ pub(crate) const LATER_SETTINGS: &[&str] = &[
     "AUTH_INTROSPECTION_KEY",
     "AUTH_CHECK_INTERVAL",
     "AUTH_GRACE",
-    "DATABASE_URL",
     "METRICS_KEY",
     "SEARCH_BLOCK",
     "SEARCH_FETCH",
@@ -180,7 +183,6 @@ pub(crate) const LATER_SETTINGS: &[&str] = &[
     "SEARCH_SKIP",
     "SEARCH_TIMEOUT",
     "SEARXNG_URL",
-    "SECRET_KEY",
     "TLS_CERT",
     "TLS_CLIENT_CA",
     "TLS_KEY",

@@ -8,6 +8,7 @@ mod key;
 mod list;
 mod name;
 mod quantity;
+mod store;
 mod url;
 
 pub(crate) use self::{
@@ -19,6 +20,7 @@ pub(crate) use self::{
     list::{Aliases, ModelIds},
     name::{ApiPath, ModelName, NoProxy, UpstreamName},
     quantity::{ByteSize, PositiveDuration},
+    store::DatabaseFile,
     url::{CoreUrl, CoreUrls, HttpUrl, ProxyUrl},
 };
 

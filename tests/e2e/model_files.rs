@@ -314,7 +314,7 @@ async fn a_folder_that_cannot_be_written_is_named_with_what_to_run() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let shown = folder.display();
     for part in [
-        format!("llm2api: DATA_DIR {shown} is not writable: "),
+        format!("llm2api: the folder {shown} is not writable: "),
         format!("run `mkdir -p {shown} && chown -R "),
         "or set DATA_DIR\n".to_owned(),
     ] {

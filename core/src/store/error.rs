@@ -39,9 +39,6 @@ pub enum StoreError {
         /// The file.
         file: PathBuf,
     },
-    /// A setting that is no key.
-    #[error("SECRET_KEY is no key: it takes 32 bytes in base64")]
-    KeySetting,
     /// The database is damaged.
     #[error(
         "{} is damaged ({what}); nothing was changed: restore a backup, or move the file away to begin without it", file.display()

@@ -1,7 +1,7 @@
 //! The secret key: 32 bytes that encrypt what is at rest, given by a setting or kept in a file.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{self, ErrorKind},
     path::Path,
 };
@@ -17,7 +17,13 @@ pub(super) const KEY_SIZE_BYTES: usize = 32;
 
 /// The key.
 #[derive(Clone)]
-pub(super) struct SecretKey(Zeroizing<[u8; KEY_SIZE_BYTES]>);
+pub struct SecretKey(Zeroizing<[u8; KEY_SIZE_BYTES]>);
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretKey")
+    }
+}
 
 impl SecretKey {
     /// Makes a key that nobody can guess.
@@ -32,7 +38,8 @@ impl SecretKey {
     }
 
     /// The key in base64; `None` where the text is none.
-    pub(super) fn from_base64(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn from_base64(text: &str) -> Option<Self> {
         // One byte more than a key, so that a longer one is seen to be longer.
         let mut decoded = Zeroizing::new([0; KEY_SIZE_BYTES + 4]);
         let size = BASE64_STANDARD
@@ -63,9 +70,7 @@ pub(super) fn find(
     existing_database: Option<&Path>,
 ) -> Result<SecretKey, StoreError> {
     let path = match source {
-        SecretKeySource::Given(text) => {
-            return SecretKey::from_base64(text.expose_secret()).ok_or(StoreError::KeySetting);
-        }
+        SecretKeySource::Given(key) => return Ok(key.clone()),
         SecretKeySource::File(path) => path,
     };
     if let Some(key) = read(path)? {

@@ -1,7 +1,8 @@
 //! Names of variables, precedence, secrets in files.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
+use llm2api_core::config::SecretKeySource;
 use secrecy::ExposeSecret;
 
 use super::{load, problems, shown};
@@ -103,7 +104,6 @@ fn settings_of_later_versions_warn() {
         ("API_PATH", "p"),
         ("SEARXNG_URL", "https://search.example.org"),
         ("LLM2API_TOOL_ALL_IN_ONE", "true"),
-        ("SECRET_KEY_FILE", "/run/secrets/key"),
     ]);
     assert_eq!(
         configuration.warnings,
@@ -111,7 +111,6 @@ fn settings_of_later_versions_warn() {
             "AUTH_CODE is set, but this version does not use it yet",
             "LLM2API_TOOL_ALL_IN_ONE is set, but this version does not use it yet",
             "SEARXNG_URL is set, but this version does not use it yet",
-            "SECRET_KEY_FILE is set, but this version does not use it yet",
         ]
     );
 }
@@ -295,4 +294,66 @@ fn settings_without_an_upstream_to_apply_to_warn() {
         load(&[("LLM2API_UPSTREAM_API_KEY", "sk-a")]).warnings,
         ["LLM2API_UPSTREAM_API_KEY has no effect without UPSTREAM_URL"]
     );
+}
+
+#[test]
+fn the_store_is_in_data_dir_unless_settings_say_otherwise() {
+    let store = load(&[("DATA_DIR", "/var/d")]).store();
+    assert_eq!(store.file, PathBuf::from("/var/d/llm2api.db"));
+    let SecretKeySource::File(key) = store.secret_key else {
+        panic!("no key was given");
+    };
+    assert_eq!(key, PathBuf::from("/var/d/secret.key"));
+
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    for (url, file) in [
+        ("sqlite:a/b.db", "a/b.db"),
+        ("sqlite://a/b.db", "a/b.db"),
+        ("sqlite:/a/b.db", "/a/b.db"),
+        ("sqlite:///a/b.db", "/a/b.db"),
+    ] {
+        let store = load(&[("DATABASE_URL", url), ("SECRET_KEY", key)]).store();
+        assert_eq!(store.file, PathBuf::from(file), "{url}");
+        assert!(matches!(store.secret_key, SecretKeySource::Given(_)));
+    }
+}
+
+#[test]
+fn another_database_stops_the_start_and_its_password_is_not_shown() {
+    let takes = "sqlite:PATH, such as sqlite:/var/lib/llm2api/llm2api.db; where DATABASE_URL is meant for another program, LLM2API_DATABASE_URL wins";
+    for (url, shown) in [
+        ("postgres://me:secret@db/mine", "postgres:****"),
+        ("secret", "****"),
+        ("sqlite::memory:", "sqlite::memory:"),
+        ("sqlite:", "sqlite:"),
+        ("sqlite:a.db?mode=ro", "sqlite:a.db?mode=ro"),
+    ] {
+        assert_eq!(
+            problems(&[("DATABASE_URL", url)]),
+            [format!(
+                "DATABASE_URL: “{shown}” is not what it takes: {takes}"
+            )]
+        );
+    }
+    let both = [
+        ("DATABASE_URL", "postgres://me:secret@db/mine"),
+        ("LLM2API_DATABASE_URL", "sqlite:mine.db"),
+    ];
+    assert_eq!(load(&both).store().file, PathBuf::from("mine.db"));
+}
+
+#[test]
+fn a_secret_key_of_another_size_stops_the_start() {
+    let takes = "the value is not what it takes: 32 bytes in base64, as `openssl rand -base64 32` makes them";
+    for key in [
+        "secret",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHg==",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v",
+    ] {
+        assert_eq!(
+            problems(&[("SECRET_KEY", key)]),
+            [format!("SECRET_KEY: {takes}")]
+        );
+    }
 }
