@@ -49,6 +49,7 @@ mod pool;
 mod prompts;
 mod readme;
 mod real_model;
+mod reload;
 mod requests;
 mod retry;
 mod reverse_proxy;

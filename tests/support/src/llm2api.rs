@@ -28,6 +28,9 @@ pub enum Deployment {
     Split,
 }
 
+/// The configuration file, in the folder with the state.
+const FILE_NAME: &str = "llm2api.toml";
+
 /// An instance that runs. Ends when dropped; where a test fails, its log is shown.
 #[derive(Debug)]
 pub struct Llm2Api {
@@ -99,6 +102,24 @@ impl Llm2Api {
         format!("{core}{}", self.gateway.log())
     }
 
+    /// The process that holds the core.
+    #[must_use]
+    pub fn core_process(&self) -> &Process {
+        self.core.as_ref().unwrap_or(&self.gateway)
+    }
+
+    /// Replaces its configuration file, as editors and orchestrators do.
+    ///
+    /// # Panics
+    ///
+    /// Where that can't be written.
+    pub fn replace_file(&self, toml: &str) {
+        let path = self.data.path().join(FILE_NAME);
+        let new = path.with_extension("new");
+        std::fs::write(&new, toml).expect("the folder takes a file");
+        std::fs::rename(new, path).expect("a file can be replaced");
+    }
+
     /// Asks all processes to stop, as an orchestrator does, gateway and core at once.
     pub fn terminate(&self) {
         self.gateway.terminate();
@@ -155,7 +176,7 @@ impl Starting {
             ("LOG_FORMAT".to_owned(), "json".to_owned()),
         ];
         if let Some(file) = &self.file {
-            let path = data.path().join("llm2api.toml");
+            let path = data.path().join(FILE_NAME);
             std::fs::write(&path, file).expect("a temporary folder takes a file");
             settings.push(("CONFIG".to_owned(), path.display().to_string()));
         }

@@ -125,6 +125,11 @@ impl Process {
         self.signal(Signal::INT);
     }
 
+    /// Asks it to read its configuration anew.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.pid, signal).expect("the process is still there");
     }
