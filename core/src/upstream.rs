@@ -7,6 +7,7 @@
 mod bounded_body;
 mod chat_ui;
 mod cookie_header;
+mod cookie_secret;
 pub(crate) mod credential;
 mod detecting;
 pub(crate) mod failure;
@@ -16,6 +17,7 @@ mod local;
 mod media_type;
 mod openai;
 mod scrub;
+mod set_cookie;
 
 use std::pin::Pin;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::HeaderValue;
-use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use serde::{Deserialize, Serialize};
 
 use crate::upstream::{Credential, Secret};
@@ -30,13 +30,14 @@ enum Kind {
 /// Writes a credential.
 pub(super) fn write(credential: &Credential) -> Zeroizing<Vec<u8>> {
     let user_agent = credential.user_agent.as_ref();
+    let secret = credential.secret().unwrap_or_default();
     let form = Form {
         kind: match credential.secret {
             Secret::Anonymous => Kind::Anonymous,
             Secret::ApiKey(_) => Kind::ApiKey,
             Secret::Cookie(_) => Kind::Cookie,
         },
-        secret: credential.secret().unwrap_or_default().into(),
+        secret: secret.expose_secret().into(),
         user_agent: user_agent.map(|value| value.as_bytes().to_vec()),
         proxy: credential.proxy.as_ref().map(|url| url.as_str().into()),
     };
@@ -48,12 +49,12 @@ pub(super) fn write(credential: &Credential) -> Zeroizing<Vec<u8>> {
 /// Reads what was written; `None` where it is something else.
 pub(super) fn read(text: &[u8]) -> Option<Credential> {
     let form: Form<'_> = serde_json::from_slice(text).ok()?;
-    let secret = || (&*form.secret).into();
+    let secret = || SecretString::from(&*form.secret);
     Some(Credential {
         secret: match form.kind {
             Kind::Anonymous => Secret::Anonymous,
             Kind::ApiKey => Secret::ApiKey(secret()),
-            Kind::Cookie => Secret::Cookie(secret()),
+            Kind::Cookie => Secret::Cookie(secret().into()),
         },
         user_agent: match &form.user_agent {
             None => None,

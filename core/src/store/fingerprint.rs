@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, zeroize::Zeroizing};
 
 use crate::upstream::Credential;
 
@@ -59,7 +59,9 @@ impl FingerprintKey {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(&(upstream.len() as u64).to_be_bytes());
         hasher.update(upstream.as_bytes());
-        hasher.update(credential.secret().unwrap_or_default().as_bytes());
+        if let Some(secret) = credential.secret() {
+            hasher.update(secret.expose_secret().as_bytes());
+        }
         Fingerprint(*hasher.finalize().as_bytes())
     }
 }

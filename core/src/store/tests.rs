@@ -6,6 +6,7 @@ use std::{
 };
 
 use http::HeaderValue;
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -295,12 +296,14 @@ async fn an_upstream_leaves_with_all_that_belongs_to_it() {
         .conversations
         .iter()
         .map(|conversation| {
-            let secret = conversation.credential.secret();
+            let secret = conversation.credential.secret().expect("one");
+            let secret = secret.expose_secret().to_owned();
             (&*conversation.upstream, &*conversation.id, secret)
         })
         .collect();
-    let secret = Some("of a conversation");
-    let expected = [("a", "1", secret), ("a", "2", secret), ("b", "2", secret)];
+    let secret = "of a conversation".to_owned();
+    let expected = [("a", "1"), ("a", "2"), ("b", "2")];
+    let expected = expected.map(|(upstream, id)| (upstream, id, secret.clone()));
     assert_eq!(conversations, expected);
     let credentials: Vec<_> = loaded.credentials.iter().map(shown).collect();
     assert_eq!(credentials, [shown(&credential)]);

@@ -287,3 +287,6 @@ fn is_line_stream(headers: &HeaderMap) -> bool {
         .iter()
         .any(|known| essence.eq_ignore_ascii_case(known))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,10 @@
 //! What lets us in at an upstream.
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::cookie_header;
+use super::{cookie_header, cookie_secret::CookieSecret};
 use crate::config::UpstreamKind;
 
 /// What one request needs to be let in at an upstream, with what goes along: upstreams bind sessions to the browser and the address
@@ -27,7 +27,7 @@ pub(crate) enum Secret {
     /// A bearer key.
     ApiKey(SecretString),
     /// A session: a whole `Cookie` header, or the value of the upstream's session cookie alone.
-    Cookie(SecretString),
+    Cookie(CookieSecret),
 }
 
 /// That of an upstream which lets everybody in.
@@ -62,11 +62,36 @@ impl Credential {
         matches!(self.secret, Secret::Anonymous)
     }
 
-    /// What must be seen nowhere. `None`: nothing.
-    pub(crate) fn secret(&self) -> Option<&str> {
+    /// What lets us in, as it is at this moment. `None`: nothing is needed.
+    pub(crate) fn secret(&self) -> Option<SecretString> {
         match &self.secret {
             Secret::Anonymous => None,
-            Secret::ApiKey(secret) | Secret::Cookie(secret) => Some(secret.expose_secret()),
+            Secret::ApiKey(key) => Some(key.clone()),
+            Secret::Cookie(cookie) => Some(cookie.text()),
+        }
+    }
+
+    /// Whether the upstream has changed the secret since this was last asked, so that it must be kept anew.
+    pub(crate) fn take_change(&self) -> bool {
+        match &self.secret {
+            Secret::Anonymous | Secret::ApiKey(_) => false,
+            Secret::Cookie(cookie) => cookie.take_change(),
+        }
+    }
+
+    /// Takes over the cookies that an answer of this host sets.
+    pub(super) fn merge_cookies(&self, answer: &HeaderMap, host: &str) {
+        if let Secret::Cookie(cookie) = &self.secret {
+            cookie.merge(answer, host);
+        }
+    }
+
+    /// What must be seen nowhere, however an upstream says it back.
+    pub(super) fn texts_to_hide(&self) -> Vec<SecretString> {
+        match &self.secret {
+            Secret::Anonymous => Vec::new(),
+            Secret::ApiKey(key) => vec![key.clone()],
+            Secret::Cookie(cookie) => cookie.texts_to_hide(),
         }
     }
 }

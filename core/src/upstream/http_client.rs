@@ -3,10 +3,12 @@
 //! Chats go over connections that the asking task drives itself ([`direct`]); what must go through a proxy, or is asked seldom, is
 //! left to reqwest.
 
+mod by_proxy;
 mod connection_failure;
 mod direct;
 mod egress;
 mod response_body;
+mod settings;
 mod target;
 mod tls;
 
@@ -22,16 +24,16 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header::AUTHORIZATION};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use reqwest::{Client, redirect};
+use reqwest::Client;
 use rustls::ClientConfig;
 use tokio_util::task::TaskTracker;
 use url::{Host, Url};
 
-use self::direct::Direct;
+use self::{by_proxy::ClientsByProxy, direct::Direct, settings::Settings};
 pub(super) use self::{
     connection_failure::ConnectionError, response_body::ResponseBody, target::Target,
 };
-use super::Failure;
+use super::{Failure, FailureKind};
 use crate::{
     config::{Config, UpstreamConfig},
     runtime,
@@ -47,6 +49,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes that may follow an end marker before it is cheaper to connect anew.
 const MAX_DRAIN_SIZE: usize = 64 * 1024;
 
+/// How we call ourselves.
 const USER_AGENT: &str = concat!("llm2api/", env!("CARGO_PKG_VERSION"));
 
 /// Why an upstream can't be reached as it is configured.
@@ -81,18 +84,10 @@ pub(super) struct HttpClients {
     direct: Option<Direct>,
     /// A client for the rest, one for each runtime, made when it is first used there.
     clients: Box<[OnceLock<Client>]>,
+    /// Those for credentials with a proxy of their own.
+    by_proxy: ClientsByProxy,
     /// Answers that are read to their end after they are of interest.
     drains: TaskTracker,
-}
-
-#[derive(Debug)]
-struct Settings {
-    /// `host:port`: how failures name the upstream.
-    address: Arc<str>,
-    connect_timeout: Duration,
-    proxy: Option<Url>,
-    /// `None` where neither the upstream nor its proxy is asked over TLS.
-    tls: Option<Arc<ClientConfig>>,
 }
 
 impl HttpClients {
@@ -134,6 +129,8 @@ impl HttpClients {
         };
         let settings = Settings {
             address: address(url).into(),
+            host: url.host_str().unwrap_or_default().to_owned(),
+            is_loopback: is_loopback(url),
             connect_timeout,
             proxy,
             tls,
@@ -147,6 +144,7 @@ impl HttpClients {
             settings,
             direct,
             clients,
+            by_proxy: ClientsByProxy::default(),
             drains: TaskTracker::new(),
         })
     }
@@ -154,6 +152,11 @@ impl HttpClients {
     /// How failures name the upstream: `host:port`.
     pub(super) fn address(&self) -> &Arc<str> {
         &self.settings.address
+    }
+
+    /// The host whose cookies the upstream may set.
+    pub(super) fn host(&self) -> &str {
+        &self.settings.host
     }
 
     /// A URL of this upstream, made ready for requests. A login in it becomes a header.
@@ -168,21 +171,8 @@ impl HttpClients {
         Target::new(request.url().clone(), login)
     }
 
-    /// Posts to a target and returns when the answer's head is here. The target's login is sent unless the headers have one.
-    ///
-    /// # Errors
-    ///
-    /// What became of the connection.
-    pub(super) async fn post(
-        &self,
-        target: &Target,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Result<http::Response<ResponseBody>, Failure> {
-        self.call(Method::POST, target, headers, body).await
-    }
-
-    /// Asks a target, as [`Self::post`] does, by any method.
+    /// Asks a target, by a proxy where the credential has one, and returns when the answer's head is here. The target's login is sent
+    /// unless the headers have one.
     ///
     /// # Errors
     ///
@@ -191,11 +181,12 @@ impl HttpClients {
         &self,
         method: Method,
         target: &Target,
+        proxy: Option<&Url>,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<http::Response<ResponseBody>, Failure> {
-        let Some(direct) = &self.direct else {
-            return self.send(target, method, headers, body).await;
+        let Some(direct) = self.direct.as_ref().filter(|_| proxy.is_none()) else {
+            return self.send(method, target, proxy, headers, body).await;
         };
         let request = target.request(method, headers, Full::new(body));
         let sent = direct.send(request).await;
@@ -205,7 +196,7 @@ impl HttpClients {
         }
     }
 
-    /// Gets a target and returns when the answer's head is here.
+    /// Asks a target for something small, as [`Self::call`] does.
     ///
     /// # Errors
     ///
@@ -213,30 +204,40 @@ impl HttpClients {
     pub(super) async fn get(
         &self,
         target: &Target,
+        proxy: Option<&Url>,
         headers: HeaderMap,
     ) -> Result<http::Response<ResponseBody>, Failure> {
-        self.send(target, Method::GET, headers, Bytes::new()).await
+        self.send(Method::GET, target, proxy, headers, Bytes::new())
+            .await
     }
 
     async fn send(
         &self,
-        target: &Target,
         method: Method,
+        target: &Target,
+        proxy: Option<&Url>,
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<http::Response<ResponseBody>, Failure> {
-        let sent = match self.client() {
-            Ok(client) => {
-                let request = client.request(method, target.url.clone());
-                let headers = target.with_login(headers);
-                request.headers(headers).body(body).send().await
-            }
-            Err(error) => Err(error),
+        let own_proxy = proxy.filter(|_| !self.settings.is_loopback);
+        let has_proxy = own_proxy.or(self.settings.proxy.as_ref()).is_some();
+        let failure = |error| {
+            let error = ConnectionError::Client(error);
+            connection_failure::failure(&error, &self.settings.address, has_proxy)
         };
-        match sent {
-            Ok(response) => Ok(http::Response::from(response).map(ResponseBody::Client)),
-            Err(error) => Err(self.failure(&ConnectionError::Client(error))),
-        }
+        let by_proxy;
+        let client = match own_proxy {
+            Some(proxy) => {
+                by_proxy = self.client_by(proxy)?;
+                &by_proxy
+            }
+            None => self.client().map_err(failure)?,
+        };
+        let request = client.request(method, target.url.clone());
+        let headers = target.with_login(headers);
+        let sent = request.headers(headers).body(body).send().await;
+        let response = sent.map_err(failure)?;
+        Ok(http::Response::from(response).map(ResponseBody::Client))
     }
 
     /// What an error of the connection means.
@@ -281,40 +282,27 @@ impl HttpClients {
     }
 
     fn client(&self) -> Result<&Client, reqwest::Error> {
-        let slot = &self.clients[runtime::index().min(self.clients.len() - 1)];
+        let slot = &self.clients[self.runtime()];
         if let Some(client) = slot.get() {
             return Ok(client);
         }
         let client = self.settings.build()?;
         Ok(slot.get_or_init(|| client))
     }
-}
 
-impl Settings {
-    fn build(&self) -> Result<Client, reqwest::Error> {
-        // reqwest takes the process's provider and panics where there is none. An error says that there is one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .http1_only()
-            .tcp_nodelay(true)
-            .connect_timeout(self.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            // Whether and where to try again is the attempt loop's to decide.
-            .retry(reqwest::retry::never())
-            // Neither the environment nor the system decides on proxies.
-            .no_proxy();
-        if let Some(proxy) = &self.proxy {
-            builder = builder.proxy(reqwest::Proxy::all(proxy.clone())?);
-        }
-        // Either spares each client the reading of the system's certificates, some hundred KiB.
-        builder = match &self.tls {
-            Some(tls) => builder.tls_backend_preconfigured(ClientConfig::clone(tls)),
-            None => builder.tls_certs_only([]),
-        };
-        builder.build()
+    /// The client for a credential's own proxy.
+    fn client_by(&self, proxy: &Url) -> Result<Client, Failure> {
+        self.by_proxy.get(self.runtime(), proxy, || {
+            self.settings.build_for(proxy).map_err(|error| {
+                let address = self.address();
+                let what = format!("the credential's way to {address} can't be used: {error}");
+                Failure::new(FailureKind::Misconfigured, what)
+            })
+        })
+    }
+
+    fn runtime(&self) -> usize {
+        runtime::index().min(self.clients.len() - 1)
     }
 }
 

@@ -25,11 +25,11 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue,
-    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, COOKIE},
+    HeaderMap, HeaderValue, Method,
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, COOKIE, USER_AGENT},
 };
 use llm2api_proto::v1::ChatRequest;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tonic::async_trait;
 
 pub(super) use self::base_url::is_address_of_api;
@@ -78,7 +78,9 @@ impl OpenAi {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         authorize(&mut headers, credential, address)?;
-        let response = self.clients.get(&self.models, headers).await?;
+        let proxy = credential.proxy.as_ref();
+        let response = self.clients.get(&self.models, proxy, headers).await?;
+        credential.merge_cookies(response.headers(), self.clients.host());
         if !response.status().is_success() {
             return Err(answer_failure::of_status(response, address, credential, "").await);
         }
@@ -121,8 +123,16 @@ impl Upstream for OpenAi {
         authorize(&mut headers, call.credential, address)?;
         let response = self
             .clients
-            .post(&self.chat_completions, headers, Bytes::from(body))
+            .call(
+                Method::POST,
+                &self.chat_completions,
+                call.credential.proxy.as_ref(),
+                headers,
+                Bytes::from(body),
+            )
             .await?;
+        call.credential
+            .merge_cookies(response.headers(), self.clients.host());
         if !response.status().is_success() {
             let failure =
                 answer_failure::of_status(response, address, call.credential, call.model).await;
@@ -157,20 +167,25 @@ impl Upstream for OpenAi {
     }
 }
 
-/// Puts what lets us in into a request's head.
+/// Puts what lets us in into a request's head, and the browser that it belongs to.
 fn authorize(
     headers: &mut HeaderMap,
     credential: &Credential,
     address: &str,
 ) -> Result<(), Failure> {
+    if let Some(user_agent) = &credential.user_agent {
+        headers.insert(USER_AGENT, user_agent.clone());
+    }
     let (name, value) = match &credential.secret {
         Secret::Anonymous => return Ok(()),
-        Secret::Cookie(cookie) if cookie_header::pairs(cookie.expose_secret()).is_some() => {
-            (COOKIE, cookie.expose_secret().to_owned())
-        }
-        // Whoever gave a bare value as a cookie didn't know what it is for.
-        Secret::ApiKey(key) | Secret::Cookie(key) => {
-            (AUTHORIZATION, format!("Bearer {}", key.expose_secret()))
+        Secret::ApiKey(key) => (AUTHORIZATION, bearer(key)),
+        Secret::Cookie(cookie) => {
+            let text = cookie.text();
+            match cookie_header::pairs(text.expose_secret()) {
+                Some(_) => (COOKIE, text.expose_secret().to_owned()),
+                // Whoever gave a bare value as a cookie didn't know what it is for.
+                None => (AUTHORIZATION, bearer(&text)),
+            }
         }
     };
     let mut value = HeaderValue::try_from(value).map_err(|_| {
@@ -184,5 +199,9 @@ fn authorize(
     Ok(())
 }
 
+fn bearer(key: &SecretString) -> String {
+    format!("Bearer {}", key.expose_secret())
+}
+
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,5 +1,9 @@
 //! Takes out of an upstream's message what looks like a secret or says whose account it was.
 
+use std::cmp::Reverse;
+
+use secrecy::{ExposeSecret, SecretString};
+
 /// What stands in a secret's place.
 const MASK: &str = "[redacted]";
 
@@ -18,12 +22,15 @@ const MIN_BARE_KEY: usize = 32;
 /// The length from which a credential is looked for in a message: a shorter one would blot out words.
 const MIN_CREDENTIAL: usize = 6;
 
-/// Masks the credential itself, keys, bearer tokens, cookies, e-mail addresses and account ids.
-pub(super) fn scrub(text: &str, credential: Option<&str>) -> String {
-    let text = match credential {
-        Some(credential) if credential.len() >= MIN_CREDENTIAL => text.replace(credential, MASK),
-        _ => text.to_owned(),
-    };
+/// Masks these texts, which are parts of a credential, keys, bearer tokens, cookies, e-mail addresses and account ids.
+pub(super) fn scrub(text: &str, hidden: &[SecretString]) -> String {
+    let mut hidden: Vec<&str> = hidden.iter().map(ExposeSecret::expose_secret).collect();
+    // One may be a part of another.
+    hidden.sort_unstable_by_key(|hidden| Reverse(hidden.len()));
+    let text = hidden
+        .into_iter()
+        .filter(|hidden| hidden.len() >= MIN_CREDENTIAL)
+        .fold(text.to_owned(), |text, hidden| text.replace(hidden, MASK));
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         scrub_line(line, &mut out);
@@ -124,14 +131,23 @@ mod tests {
             ("sk-test, a bearer of news", "sk-test, a bearer of news"),
         ];
         for (text, scrubbed) in table {
-            assert_eq!(scrub(text, Some("my-own-key")), scrubbed);
+            assert_eq!(scrub(text, &["my-own-key".into()]), scrubbed);
         }
+    }
+
+    #[test]
+    fn a_part_of_a_secret_does_not_uncover_the_rest() {
+        let hidden = ["token1".into(), "a=token1; b=2".into(), "2".into()];
+        assert_eq!(
+            scrub("got a=token1; b=2, or token1?", &hidden),
+            "got [redacted], or [redacted]?"
+        );
     }
 
     proptest! {
         #[test]
         fn any_text_survives(text in "\\PC{0,80}") {
-            scrub(&text, None);
+            scrub(&text, &[]);
         }
     }
 }

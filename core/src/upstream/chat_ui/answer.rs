@@ -146,7 +146,7 @@ impl AnswerStream {
         let unavailable =
             |what: &str| Failure::new(FailureKind::Unavailable, format!("{address} {what}"));
         match broken {
-            Broken::Run(error) => error.into_failure(address, self.session.secret()),
+            Broken::Run(error) => error.into_failure(address, &self.session.texts_to_hide()),
             Broken::LoggedOut => Failure::new(
                 FailureKind::Unauthorized,
                 format!("{address} wants a new login"),

@@ -1,6 +1,7 @@
 //! What an answer that is no success means: from its head and its text to a row of the failure table.
 
 use http::{HeaderMap, StatusCode};
+use secrecy::SecretString;
 use serde_json::Value;
 
 use super::super::{
@@ -75,8 +76,13 @@ impl Refusal {
         self.status == StatusCode::METHOD_NOT_ALLOWED && self.text.contains(DISCLAIMER)
     }
 
-    /// The failure that it is; `secret` is what must not be in its message.
-    pub(super) fn into_failure(self, call: Call, address: &str, secret: Option<&str>) -> Failure {
+    /// The failure that it is; `hidden` is what must not be in its message.
+    pub(super) fn into_failure(
+        self,
+        call: Call,
+        address: &str,
+        hidden: &[SecretString],
+    ) -> Failure {
         let kind = self.kind(call);
         let message = self.message(kind, address);
         let status = self.status.as_u16();
@@ -86,7 +92,7 @@ impl Refusal {
             retry_after: None,
             // A model that can't be had is not found, whatever number says so here.
             status: (kind != FailureKind::ModelGone).then_some(status),
-            upstream_error: upstream_error(kind, &self.text, secret),
+            upstream_error: upstream_error(kind, &self.text, hidden),
         }
     }
 
@@ -135,11 +141,11 @@ impl Refusal {
     }
 }
 
-/// What an upstream says of a failure, without `secret`, and the code that it has nothing like. `None`: nothing of use.
+/// What an upstream says of a failure, without `hidden`, and the code that it has nothing like. `None`: nothing of use.
 pub(super) fn upstream_error(
     kind: FailureKind,
     text: &str,
-    secret: Option<&str>,
+    hidden: &[SecretString],
 ) -> Option<UpstreamError> {
     let code = match kind {
         FailureKind::RateLimited => Some("rate_limit_exceeded"),
@@ -154,7 +160,7 @@ pub(super) fn upstream_error(
         | FailureKind::Unusable => None,
         FailureKind::ModelGone => return None,
     };
-    let mut message = scrub(text, secret);
+    let mut message = scrub(text, hidden);
     message.truncate(message.floor_char_boundary(MAX_MESSAGE_SIZE));
     (!message.is_empty()).then(|| UpstreamError {
         message,

@@ -1,6 +1,7 @@
 //! Errors in a stream whose head said success.
 
 use http::StatusCode;
+use secrecy::SecretString;
 
 use super::{
     super::{Failure, FailureKind},
@@ -24,8 +25,8 @@ pub(super) struct RunError {
 }
 
 impl RunError {
-    /// The failure that it is; `secret` is what must not be in its message.
-    pub(super) fn into_failure(self, address: &str, secret: Option<&str>) -> Failure {
+    /// The failure that it is; `hidden` is what must not be in its message.
+    pub(super) fn into_failure(self, address: &str, hidden: &[SecretString]) -> Failure {
         let status = self.status.or_else(|| leading_status(&self.message));
         let is_login = LOGIN_WORDS.iter().any(|words| self.message.contains(words));
         let kind = match status {
@@ -56,7 +57,7 @@ impl RunError {
             },
             retry_after: None,
             status: status.filter(|_| kind != FailureKind::ModelGone),
-            upstream_error: upstream_error(kind, text, secret),
+            upstream_error: upstream_error(kind, text, hidden),
         }
     }
 }
@@ -79,7 +80,7 @@ mod tests {
             message: message.to_owned(),
             status,
         };
-        error.into_failure("h:80", Some("0f9c-2d6e"))
+        error.into_failure("h:80", &["0f9c-2d6e".into()])
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! A session at a chat-ui: the `Cookie` header that lets us in, and how its loss is seen.
 
+use std::iter;
+
 use http::{
     HeaderMap, HeaderValue,
-    header::{InvalidHeaderValue, SET_COOKIE},
+    header::{COOKIE, InvalidHeaderValue, SET_COOKIE, USER_AGENT},
 };
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::{
-    super::{Credential, Secret, cookie_header},
+    super::{Credential, cookie_header},
     random,
 };
 
@@ -17,6 +20,8 @@ pub(super) struct Session {
     header: HeaderValue,
     /// The session cookie's value as the upstream must keep it. `None` where nobody gave one.
     value: Option<SecretString>,
+    user_agent: Option<HeaderValue>,
+    proxy: Option<Url>,
 }
 
 impl Session {
@@ -32,9 +37,10 @@ impl Session {
         credential: &Credential,
         cookie_name: &str,
     ) -> Result<Self, InvalidHeaderValue> {
-        let (text, value) = match &credential.secret {
-            Secret::Anonymous => (format!("{cookie_name}={}", random::uuid()), None),
-            Secret::ApiKey(given) | Secret::Cookie(given) => {
+        let given = credential.secret();
+        let (text, value) = match &given {
+            None => (format!("{cookie_name}={}", random::uuid()), None),
+            Some(given) => {
                 let given = cookie_header::without_name(given.expose_secret());
                 match cookie_header::pairs(given) {
                     Some(pairs) => {
@@ -50,20 +56,33 @@ impl Session {
         Ok(Self {
             header,
             value: value.map(SecretString::from),
+            user_agent: credential.user_agent.clone(),
+            proxy: credential.proxy.clone(),
         })
     }
 
-    /// The `Cookie` header.
-    pub(super) fn header(&self) -> &HeaderValue {
-        &self.header
+    /// Puts what lets us in into a request's head, and the browser that it belongs to.
+    pub(super) fn authorize(&self, headers: &mut HeaderMap) {
+        headers.insert(COOKIE, self.header.clone());
+        if let Some(user_agent) = &self.user_agent {
+            headers.insert(USER_AGENT, user_agent.clone());
+        }
     }
 
-    /// What must be seen nowhere.
-    pub(super) fn secret(&self) -> Option<&str> {
-        match &self.value {
-            Some(value) => Some(value.expose_secret()),
-            None => self.header.to_str().ok(),
-        }
+    /// The proxy to go by. `None`: the upstream's.
+    pub(super) fn proxy(&self) -> Option<&Url> {
+        self.proxy.as_ref()
+    }
+
+    /// What must be seen nowhere: the header, and each value in it.
+    pub(super) fn texts_to_hide(&self) -> Vec<SecretString> {
+        let header = self.header.to_str().unwrap_or_default();
+        let pairs = cookie_header::pairs(header).unwrap_or_default();
+        let values = pairs.iter().map(|(_, value)| SecretString::from(*value));
+        iter::once(header.into())
+            .chain(self.value.clone())
+            .chain(values)
+            .collect()
     }
 
     /// Whether an answer shows that the server has dropped the session: it hands out another value than the one it was sent.
@@ -86,7 +105,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::ANONYMOUS;
+    use crate::upstream::{ANONYMOUS, Secret};
 
     fn session(credential: Credential) -> Session {
         Session::new(&credential, "hf-chat").expect("sendable")
@@ -113,19 +132,30 @@ mod tests {
             ("other=0f9c", "other=0f9c"),
         ] {
             let session = cookie(given);
-            assert_eq!(session.header(), sent);
-            assert!(session.header().is_sensitive());
+            assert_eq!(session.header, sent);
+            assert!(session.header.is_sensitive());
         }
     }
 
     #[test]
     fn an_anonymous_chat_has_a_session_of_its_own() {
         let one = session(ANONYMOUS.clone());
-        let header = one.header().to_str().expect("ASCII");
+        let header = one.header.to_str().expect("ASCII");
         assert!(header.starts_with("hf-chat="), "{header}");
-        assert_ne!(one.header(), session(ANONYMOUS.clone()).header());
+        assert_ne!(one.header, session(ANONYMOUS.clone()).header);
         let renamed = set(&["hf-chat=other; Path=/"]);
         assert!(!one.is_dropped_by(&renamed, "hf-chat"));
+    }
+
+    #[test]
+    fn each_value_is_hidden() {
+        let hidden = |given| -> Vec<String> {
+            let texts = cookie(given).texts_to_hide();
+            let texts = texts.iter().map(|text| text.expose_secret().to_owned());
+            texts.collect()
+        };
+        assert_eq!(hidden("0f9c"), ["hf-chat=0f9c", "0f9c", "0f9c"]);
+        assert_eq!(hidden("token=t; other=o"), ["token=t; other=o", "t", "o"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, COOKIE, ORIGIN},
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, ORIGIN},
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::task::TaskTracker;
@@ -166,8 +166,8 @@ impl Site {
         if reply.status.is_success() {
             return not_understood(self.address());
         }
-        let secret = session.and_then(Session::secret);
-        reply.refusal().into_failure(call, self.address(), secret)
+        let hidden = session.map(Session::texts_to_hide).unwrap_or_default();
+        reply.refusal().into_failure(call, self.address(), &hidden)
     }
 
     async fn ask(
@@ -184,12 +184,15 @@ impl Site {
             .map_err(|_| not_understood(self.address()))?;
         let mut headers = self.headers.clone();
         if let Some(session) = session {
-            headers.insert(COOKIE, session.header().clone());
+            session.authorize(&mut headers);
         }
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, content_type);
         }
-        self.clients.call(method, &target, headers, body).await
+        let proxy = session.and_then(Session::proxy);
+        self.clients
+            .call(method, &target, proxy, headers, body)
+            .await
     }
 }
 

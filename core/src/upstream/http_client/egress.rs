@@ -35,15 +35,15 @@ pub(super) fn proxy(
         .or(general.upstream.as_ref())
         .or(customary);
     match chosen {
-        Some(proxy)
-            if matches!(proxy.scheme(), "http" | "https" | "socks5" | "socks5h")
-                && proxy.has_host() =>
-        {
-            Ok(Some(proxy.clone()))
-        }
+        Some(proxy) if is_proxy(proxy) => Ok(Some(proxy.clone())),
         Some(_) => Err(AddressError::Proxy),
         None => Ok(None),
     }
+}
+
+/// Whether a URL is one of a proxy.
+pub(super) fn is_proxy(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host()
 }
 
 /// Whether a list as in `NO_PROXY` names the URL's host: `*`, an address, a network, or a domain with all below it; each but `*`

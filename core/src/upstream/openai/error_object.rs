@@ -98,7 +98,8 @@ fn word(value: Option<&Value>) -> Option<String> {
 }
 
 fn clean(mut error: UpstreamError, credential: &Credential) -> UpstreamError {
-    let clean = |text: &str, size: usize| cut(scrub(text, credential.secret()), size);
+    let hidden = credential.texts_to_hide();
+    let clean = |text: &str, size: usize| cut(scrub(text, &hidden), size);
     error.message = clean(&error.message, MAX_MESSAGE_SIZE);
     for word in [&mut error.error_type, &mut error.param, &mut error.code] {
         *word = word.as_deref().map(|text| clean(text, MAX_WORD_SIZE));

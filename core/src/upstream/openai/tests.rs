@@ -1,9 +1,10 @@
 //! The adapter against a server that says exactly what a test wants, over TCP.
 
 mod connections;
+mod credentials;
 mod failing;
 mod golden;
-mod server;
+pub(in crate::upstream) mod server;
 
 use futures_util::StreamExt;
 use llm2api_proto::v1::{
@@ -123,12 +124,16 @@ fn key() -> Credential {
 
 /// Chats, and returns the events that came and the failure after them, if there is one.
 async fn chat(adapter: &OpenAi) -> (Vec<ChatEvent>, Option<Failure>) {
+    chat_as(adapter, &key()).await
+}
+
+/// The same with this credential.
+async fn chat_as(adapter: &OpenAi, credential: &Credential) -> (Vec<ChatEvent>, Option<Failure>) {
     let request = question();
-    let credential = key();
     let call = ChatCall {
         request: &request,
         model: "m-1",
-        credential: &credential,
+        credential,
     };
     let mut answer = match adapter.chat(call).await {
         Ok(answer) => answer,

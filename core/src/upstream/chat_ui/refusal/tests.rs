@@ -7,7 +7,11 @@ fn failure(call: Call, status: u16, content_type: &'static str, body: &str) -> F
         .into_iter()
         .collect();
     let status = StatusCode::from_u16(status).expect("a status");
-    Refusal::new(status, &headers, body.as_bytes()).into_failure(call, "h:80", Some("0f9c-2d6e"))
+    Refusal::new(status, &headers, body.as_bytes()).into_failure(
+        call,
+        "h:80",
+        &["0f9c-2d6e".into()],
+    )
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use rcgen::{CertificateParams, CertifiedKey, DnType, KeyPair};
 use rustls::{
@@ -86,7 +86,9 @@ async fn post(server: &TlsServer, trusted: CertificateDer<'static>) -> Result<By
         HttpClients::with(&upstream, &config(), None, Some(Arc::new(tls))).expect("a good address");
     let target = clients.target(upstream.url.clone()).expect("a good URL");
     let body = Bytes::from_static(b"hello");
-    let response = clients.post(&target, HeaderMap::new(), body).await?;
+    let response = clients
+        .call(Method::POST, &target, None, HeaderMap::new(), body)
+        .await?;
     assert_eq!(response.status(), StatusCode::OK);
     match response.into_body().collect().await {
         Ok(body) => Ok(body.to_bytes()),

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// What follows an answer's bytes.
-pub(super) enum Ending {
+pub(in crate::upstream) enum Ending {
     /// The connection is closed.
     Close,
     /// The connection is reset.
@@ -25,7 +25,7 @@ pub(super) enum Ending {
 }
 
 /// A server that lives as long as this.
-pub(super) struct Server {
+pub(in crate::upstream) struct Server {
     address: String,
     requests: mpsc::Receiver<String>,
     go_on: mpsc::Sender<()>,
@@ -37,7 +37,7 @@ pub(super) struct Server {
 
 impl Server {
     /// A server for as many requests, one after the other.
-    pub(super) async fn start(answers: Vec<(Vec<u8>, Ending)>) -> Self {
+    pub(in crate::upstream) async fn start(answers: Vec<(Vec<u8>, Ending)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         let (request_sender, requests) = mpsc::channel(16);
@@ -68,30 +68,30 @@ impl Server {
         }
     }
 
-    pub(super) fn address(&self) -> String {
+    pub(in crate::upstream) fn address(&self) -> String {
         self.address.clone()
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::upstream) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The next request, head and body.
-    pub(super) async fn request(&mut self) -> String {
+    pub(in crate::upstream) async fn request(&mut self) -> String {
         self.requests.recv().await.expect("a request")
     }
 
     /// Lets what is to come later come.
-    pub(super) async fn go_on(&self) {
+    pub(in crate::upstream) async fn go_on(&self) {
         self.go_on.send(()).await.expect("the server lives");
     }
 
     /// Waits until the client has closed the connection.
-    pub(super) async fn closed_by_client(&mut self) {
+    pub(in crate::upstream) async fn closed_by_client(&mut self) {
         self.closed.recv().await.expect("the server lives");
     }
 
-    pub(super) fn connection_count(&self) -> usize {
+    pub(in crate::upstream) fn connection_count(&self) -> usize {
         self.connection_count.load(Ordering::Relaxed)
     }
 }
