@@ -16,6 +16,8 @@ mod http_client;
 mod local;
 mod media_type;
 mod openai;
+mod pasted;
+mod preview;
 mod scrub;
 mod set_cookie;
 
@@ -31,6 +33,8 @@ pub(crate) use failure::{Clock, Failure, FailureKind};
 pub use http_client::AddressError;
 #[cfg(feature = "local")]
 pub use local::check_model_file;
+pub(crate) use pasted::{PasteError, normalised};
+pub(crate) use preview::preview;
 
 use crate::config::{Config, UpstreamConfig, UpstreamKind};
 
