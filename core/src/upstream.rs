@@ -5,6 +5,7 @@
 //! the attempt loop can decide what follows.
 
 mod bounded_body;
+mod challenge;
 mod chat_ui;
 mod cookie_header;
 mod cookie_secret;
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::async_trait;
 
 pub(crate) use credential::{ANONYMOUS, Credential, Secret};
-pub(crate) use failure::{Clock, Failure, FailureKind};
+pub(crate) use failure::{Clock, Failure, FailureKind, LimitedBy};
 pub use http_client::AddressError;
 #[cfg(feature = "local")]
 pub use local::check_model_file;

@@ -120,7 +120,7 @@ impl Breaker {
                     Outcome::Succeeded => *failures_in_a_row = 0,
                     Outcome::Unavailable => *failures_in_a_row += 1,
                     // The upstream lives, or it says nothing of the upstream.
-                    Outcome::Limited(_)
+                    Outcome::Limited(..)
                     | Outcome::QuotaSpent
                     | Outcome::Refused(_)
                     | Outcome::Late
@@ -139,7 +139,7 @@ impl Breaker {
                         self.open((pause * 2).min(MAX_PAUSE), now);
                     }
                     Outcome::Succeeded
-                    | Outcome::Limited(_)
+                    | Outcome::Limited(..)
                     | Outcome::QuotaSpent
                     | Outcome::Refused(_) => {
                         self.state = State::CLOSED;

@@ -59,10 +59,7 @@ impl Lease {
 
     /// Takes note of how the attempt failed, and gives the credential back.
     pub(crate) fn failed(&mut self, failure: &Failure) {
-        self.end(
-            &Outcome::of(failure, &self.member.credential),
-            Some(failure),
-        );
+        self.end(&Outcome::of(failure), Some(failure));
     }
 
     fn end(&mut self, outcome: &Outcome, failure: Option<&Failure>) {

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::reason::InvalidReason;
-use crate::upstream::{Clock, Credential, Failure, FailureKind, Secret};
+use crate::upstream::{Clock, Failure, FailureKind, LimitedBy};
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The upstream answered, to the end.
     Succeeded,
-    /// The credential was used too fast; the upstream may say for how long to leave it alone.
-    Limited(Option<Duration>),
+    /// The credential, or our address, was used too fast; the upstream may say for how long to leave it alone.
+    Limited(Option<Duration>, LimitedBy),
     /// The credential has nothing left to spend.
     QuotaSpent,
     /// The upstream doesn't let the credential in.
@@ -29,7 +29,7 @@ impl Outcome {
     pub(super) fn is_failure(&self) -> bool {
         match self {
             Self::Succeeded | Self::SaysNothing => false,
-            Self::Limited(_)
+            Self::Limited(..)
             | Self::QuotaSpent
             | Self::Refused(_)
             | Self::Unavailable
@@ -38,11 +38,11 @@ impl Outcome {
     }
 
     /// What a failure says of this credential.
-    pub(super) fn of(failure: &Failure, credential: &Credential) -> Self {
+    pub(super) fn of(failure: &Failure) -> Self {
         match failure.kind {
-            FailureKind::RateLimited => Self::Limited(failure.retry_after),
+            FailureKind::RateLimited => Self::Limited(failure.retry_after, failure.limited_by),
             FailureKind::QuotaSpent => Self::QuotaSpent,
-            FailureKind::Unauthorized => Self::Refused(invalid_reason(failure.status, credential)),
+            FailureKind::Unauthorized => Self::Refused(failure.invalid_reason),
             FailureKind::Unavailable | FailureKind::Clock(Clock::Connect) => Self::Unavailable,
             FailureKind::Clock(Clock::FirstToken | Clock::Idle) => Self::Late,
             FailureKind::Misconfigured
@@ -51,16 +51,5 @@ impl Outcome {
             | FailureKind::Unusable
             | FailureKind::Rejected => Self::SaysNothing,
         }
-    }
-}
-
-/// Why a credential was refused, as far as the status tells.
-fn invalid_reason(status: Option<u16>, credential: &Credential) -> InvalidReason {
-    match (status, &credential.secret) {
-        (Some(403), _) => InvalidReason::Blocked,
-        // Services answer a session that has ended with a 401, or lead to their login.
-        (Some(401 | 300..=399), Secret::Cookie(_)) => InvalidReason::Expired,
-        (Some(401), Secret::ApiKey(_)) => InvalidReason::Revoked,
-        (_, Secret::Anonymous | Secret::ApiKey(_) | Secret::Cookie(_)) => InvalidReason::Unknown,
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     NoLease,
-    address_limit::AddressLimit,
+    address_limit::{AddressLimit, Refused},
     outcome::Outcome,
     pace::Pace,
     ring::Ring,
@@ -18,7 +18,7 @@ use super::{
     timers::Timers,
     verdict::{CheckInterval, Verdict},
 };
-use crate::config::Cooldown;
+use crate::{config::Cooldown, upstream::LimitedBy};
 
 /// Slots that are put back into the ring at once: the first request after ten thousand cooled must not wait for all of them.
 const MOVED_AT_ONCE: usize = 16;
@@ -48,8 +48,6 @@ pub(crate) struct Rules {
     pub(crate) concurrency: Option<NonZeroU32>,
     /// Leases that one credential may have in a minute.
     pub(crate) requests_per_minute: Option<NonZeroU32>,
-    /// Whether the upstream counts by address, so that what limits two credentials limits all.
-    pub(crate) counts_by_address: bool,
     /// Whether a credential of which nothing is known is checked, rather than have its first request tell.
     pub(crate) checks_first: bool,
     /// After how long a credential is checked that nobody uses: a session ends when it is forgotten.
@@ -124,6 +122,7 @@ pub(crate) struct Wish<'a> {
 pub(super) struct Taken {
     pub(super) slot: usize,
     epoch: u64,
+    begun_at: Instant,
     /// Whether it is a trial of an invalid one.
     pub(super) is_trial: bool,
 }
@@ -259,14 +258,31 @@ impl Roster {
         let slot = &mut self.slots[taken.slot];
         slot.in_flight -= 1;
         slot.standing.learn(taken.epoch, outcome, cooldown, now);
-        if self.rules.counts_by_address
-            && matches!(outcome, Outcome::Limited(_))
-            && let State::Cooling { until, .. } = slot.standing.state()
-        {
-            self.address_limit.note(taken.slot, until, now);
+        match (outcome, slot.standing.state()) {
+            (Outcome::Limited(_, LimitedBy::Address), State::Cooling { until, .. }) => {
+                self.note_address_limit(taken, until, now);
+            }
+            (Outcome::Succeeded, _) => self.address_limit.note_let_in(taken.slot, taken.begun_at),
+            _ => {}
         }
         self.settle(taken.slot, now);
         self.vacate(taken.slot);
+    }
+
+    /// Takes note of a limit that may be one of our address.
+    fn note_address_limit(&mut self, taken: &Taken, until: Instant, now: Instant) {
+        let slots = &self.slots;
+        let may_be_refuted = |other: usize, since: Instant| {
+            slots.iter().enumerate().any(|(at, slot)| {
+                at != other && at != taken.slot && slot.in_flight > 0 && slot.last_used > since
+            })
+        };
+        let refused = Refused {
+            slot: taken.slot,
+            begun_at: taken.begun_at,
+            until,
+        };
+        self.address_limit.note(refused, may_be_refuted, now);
     }
 
     /// Takes note that an attempt which still runs has been let in.
@@ -274,6 +290,7 @@ impl Roster {
         let (cooldown, accepted) = (self.rules.cooldown, Outcome::Succeeded);
         let standing = &mut self.slots[taken.slot].standing;
         standing.learn(taken.epoch, &accepted, cooldown, now);
+        self.address_limit.note_let_in(taken.slot, taken.begun_at);
         self.settle(taken.slot, now);
     }
 
@@ -410,6 +427,7 @@ impl Roster {
         Taken {
             slot,
             epoch,
+            begun_at: now,
             is_trial,
         }
     }

@@ -266,7 +266,7 @@ impl Standing {
                         quota_streak: 0,
                     };
                 }
-                Outcome::Limited(told) => self.limit(proof, told, cooldown, now),
+                Outcome::Limited(told, _) => self.limit(proof, told, cooldown, now),
                 Outcome::QuotaSpent => self.spend_quota(proof, quota_streak, cooldown, now),
                 Outcome::Refused(reason) => self.refuse_attempt(reason, proof, now),
                 Outcome::Unavailable | Outcome::Late | Outcome::SaysNothing => {}
@@ -277,7 +277,7 @@ impl Standing {
                 quota_streak,
                 ..
             } => match *outcome {
-                Outcome::Limited(told) => self.limit(proof, told, cooldown, now),
+                Outcome::Limited(told, _) => self.limit(proof, told, cooldown, now),
                 Outcome::QuotaSpent if reason == CoolingReason::RateLimit => {
                     self.spend_quota(proof, quota_streak, cooldown, now);
                 }
@@ -296,7 +296,7 @@ impl Standing {
                 let delay = match outcome {
                     Outcome::Succeeded => return self.restore(Proof::Answer),
                     Outcome::Refused(_) => (delay * 2).min(MAX_TRIAL),
-                    Outcome::Limited(_)
+                    Outcome::Limited(..)
                     | Outcome::QuotaSpent
                     | Outcome::Unavailable
                     | Outcome::Late

@@ -19,7 +19,6 @@ fn rules() -> Rules {
         cooldown: Cooldown::For(60 * SECOND),
         concurrency: None,
         requests_per_minute: None,
-        counts_by_address: false,
         checks_first: true,
         idle_check: None,
     }

@@ -167,7 +167,6 @@ fn rules(kind: UpstreamKind, cooldown: Cooldown, config: PoolConfig) -> Rules {
         cooldown,
         concurrency: config.concurrency.or(usual_concurrency),
         requests_per_minute: config.requests_per_minute,
-        counts_by_address: has_sessions,
         // A session's check costs one small request; elsewhere lists are compared, and the first request tells as well.
         checks_first: has_sessions,
         idle_check: has_sessions.then_some(IDLE_CHECK),

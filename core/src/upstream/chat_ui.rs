@@ -52,7 +52,10 @@ use super::{
     AddressError, Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Secret,
     Upstream, failure::UpstreamError,
 };
-use crate::config::{Config, UpstreamConfig, UpstreamKind};
+use crate::{
+    config::{Config, UpstreamConfig, UpstreamKind},
+    pool::InvalidReason,
+};
 
 /// An upstream that is a chat-ui.
 pub(super) struct ChatUi {
@@ -90,7 +93,7 @@ impl ChatUi {
         Ok(match self.site.probe(&session).await? {
             Finding::Accepted | Finding::Refused => Some(true),
             Finding::Barred | Finding::Other => Some(false),
-            Finding::Nothing => None,
+            Finding::Challenged | Finding::Nothing => None,
         })
     }
 
@@ -98,22 +101,38 @@ impl ChatUi {
     async fn check_session(&self, credential: &Credential) -> Result<(), Failure> {
         let session = self.session(credential)?;
         let address = self.site.address();
-        let (kind, message) = match self.site.probe(&session).await? {
+        let (kind, reason, what) = match self.site.probe(&session).await? {
             Finding::Accepted => return Ok(()),
-            Finding::Refused | Finding::Barred => (
+            Finding::Refused => (
                 FailureKind::Unauthorized,
-                format!("{address} does not accept the session"),
+                InvalidReason::Expired,
+                "does not accept the session",
+            ),
+            Finding::Barred => (
+                FailureKind::Unauthorized,
+                InvalidReason::Blocked,
+                "does not accept the session",
+            ),
+            Finding::Challenged => (
+                FailureKind::Unauthorized,
+                InvalidReason::Challenge,
+                "wants to see that a person uses the session",
             ),
             Finding::Other => (
                 FailureKind::Misconfigured,
-                format!("{address} has no chat-ui at this path"),
+                InvalidReason::Unknown,
+                "has no chat-ui at this path",
             ),
             Finding::Nothing => (
                 FailureKind::Unavailable,
-                format!("{address} does not tell what the session is worth"),
+                InvalidReason::Unknown,
+                "does not tell what the session is worth",
             ),
         };
-        Err(Failure::new(kind, message))
+        Err(Failure {
+            invalid_reason: reason,
+            ..Failure::new(kind, format!("{address} {what}"))
+        })
     }
 
     fn session(&self, credential: &Credential) -> Result<Session, Failure> {
@@ -174,8 +193,8 @@ impl ChatUi {
         let response = http::Response::from_parts(head, conversation.take_body());
         let reply = self.site.whole(response).await?;
         if is_success && line::parse(reply.body()) == Some(Line::Redirect) {
-            return Err(Failure::new(
-                FailureKind::Unauthorized,
+            return Err(Failure::unauthorized(
+                InvalidReason::Expired,
                 format!("{} wants a new login", self.site.address()),
             ));
         }

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::pool::InvalidReason;
+
 /// A failure at an upstream, or on the way to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -11,6 +13,10 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// When the upstream wants to be asked again, where it said so.
     pub(crate) retry_after: Option<Duration>,
+    /// Whom the limit of one that is `RateLimited` is for.
+    pub(crate) limited_by: LimitedBy,
+    /// Why the credential of one that is `Unauthorized` isn't let in.
+    pub(crate) invalid_reason: InvalidReason,
     /// The HTTP status that the upstream answered with, where it did.
     pub(crate) status: Option<u16>,
     /// The upstream's own error object, where it sent one, without what looks like a secret.
@@ -59,6 +65,15 @@ pub(crate) enum FailureKind {
     Rejected,
 }
 
+/// Whom an upstream limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LimitedBy {
+    /// One credential alone.
+    Credential,
+    /// Whoever asks from our address, or the credential: the upstream doesn't tell.
+    Address,
+}
+
 /// The clocks that an upstream can miss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clock {
@@ -77,8 +92,18 @@ impl Failure {
             kind,
             message: message.into(),
             retry_after: None,
+            limited_by: LimitedBy::Credential,
+            invalid_reason: InvalidReason::Unknown,
             status: None,
             upstream_error: None,
+        }
+    }
+
+    /// One by which a credential isn't let in.
+    pub(crate) fn unauthorized(reason: InvalidReason, message: impl Into<String>) -> Self {
+        Self {
+            invalid_reason: reason,
+            ..Self::new(FailureKind::Unauthorized, message)
         }
     }
 }

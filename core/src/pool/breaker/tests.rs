@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::pool::reason::InvalidReason;
+use crate::{pool::reason::InvalidReason, upstream::LimitedBy};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -126,7 +126,7 @@ fn harmless() -> impl Strategy<Value = Outcome> {
         Just(Outcome::SaysNothing),
         Just(Outcome::Late),
         Just(Outcome::QuotaSpent),
-        Just(Outcome::Limited(None)),
+        Just(Outcome::Limited(None, LimitedBy::Credential)),
         Just(Outcome::Refused(InvalidReason::Revoked)),
         Just(Outcome::Succeeded),
     ]

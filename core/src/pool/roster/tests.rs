@@ -19,7 +19,6 @@ fn rules() -> Rules {
         cooldown: Cooldown::For(MINUTE),
         concurrency: None,
         requests_per_minute: None,
-        counts_by_address: false,
         checks_first: true,
         idle_check: None,
     }
@@ -60,7 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Outcome::Succeeded),
         1 => Just(Outcome::SaysNothing),
         1 => Just(Outcome::Unavailable),
-        1 => (1..90_u64).prop_map(|told| Outcome::Limited(Some(Duration::from_secs(told)))),
+        1 => (1..90_u64).prop_map(|told| Outcome::Limited(Some(Duration::from_secs(told)), LimitedBy::Credential)),
         1 => Just(Outcome::QuotaSpent),
         1 => Just(Outcome::Refused(InvalidReason::Revoked)),
     ];
@@ -377,27 +376,65 @@ proptest! {
     }
 }
 
+/// Leases the next credential.
+fn lease(watched: &mut Watched) -> Taken {
+    watched.take(false).expect("one is ready");
+    watched.leases.pop().expect("just leased")
+}
+
 #[test]
-fn two_that_are_limited_together_cool_all_where_the_upstream_counts_by_address() {
-    let limited = Outcome::Limited(Some(30 * SECOND));
-    for (counts_by_address, apart, cools_all) in
-        [(true, 10, true), (true, 11, false), (false, 0, false)]
-    {
-        let rules = Rules {
-            counts_by_address,
-            ..rules()
-        };
-        let mut watched = Watched::new(3, rules);
+fn two_that_are_limited_together_cool_all_where_the_upstream_may_count_by_address() {
+    for (limited_by, apart, cools_all) in [
+        (LimitedBy::Address, 10, true),
+        (LimitedBy::Address, 11, false),
+        (LimitedBy::Credential, 0, false),
+    ] {
+        let limited = Outcome::Limited(Some(30 * SECOND), limited_by);
+        let mut watched = Watched::new(3, rules());
         for _ in 0..2 {
             watched.now += apart * SECOND;
-            watched.take(false).expect("one is ready");
-            let taken = watched.leases.pop().expect("just leased");
+            let taken = lease(&mut watched);
             watched.roster.give_back(&taken, &limited, watched.now);
         }
         let third = watched.roster.take(Wish::default(), watched.now);
         match cools_all {
             true => assert_eq!(third, Err(NoLease::Cooling(watched.now + 30 * SECOND))),
             false => assert_eq!(third.expect("ready").slot, 2),
+        }
+    }
+}
+
+#[test]
+fn one_that_is_let_in_after_another_was_limited_shows_that_the_address_is_not() {
+    let limited = Outcome::Limited(Some(30 * SECOND), LimitedBy::Address);
+    // How the request ends that is begun between the two which are refused, and when.
+    for (outcome, ends_before, cools_all) in [
+        (Outcome::Succeeded, true, false),
+        (Outcome::Succeeded, false, false),
+        (Outcome::Unavailable, true, true),
+        (limited, false, true),
+    ] {
+        let mut watched = Watched::new(4, rules());
+        let taken = [(); 3].map(|()| {
+            watched.now += SECOND;
+            lease(&mut watched)
+        });
+        let [first, between, second] = taken;
+        let mut give_back = |taken: &Taken, outcome: &Outcome| {
+            watched.roster.give_back(taken, outcome, watched.now);
+        };
+        give_back(&first, &limited);
+        if ends_before {
+            give_back(&between, &outcome);
+        }
+        give_back(&second, &limited);
+        if !ends_before {
+            give_back(&between, &outcome);
+        }
+        let fourth = watched.roster.take(Wish::default(), watched.now);
+        match cools_all {
+            true => assert_eq!(fourth, Err(NoLease::Cooling(watched.now + 30 * SECOND))),
+            false => assert_eq!(fourth.expect("ready").slot, 3, "{outcome:?} {ends_before}"),
         }
     }
 }
@@ -454,7 +491,7 @@ fn choosing_costs_the_same_for_ten_and_for_ten_thousand() {
     let now = Instant::now();
     for _ in 0..9_990 {
         let taken = crowd.take(Wish::default(), now).expect("one is ready");
-        crowd.give_back(&taken, &Outcome::Limited(None), now);
+        crowd.give_back(&taken, &Outcome::Limited(None, LimitedBy::Credential), now);
     }
     let cooling = cost(&mut crowd);
     assert!(

@@ -1,4 +1,5 @@
 use super::*;
+use crate::upstream::LimitedBy;
 
 const SECOND: Duration = Duration::from_secs(1);
 const COOLDOWN: Cooldown = Cooldown::For(Duration::from_secs(60));
@@ -63,7 +64,10 @@ impl Watched {
 fn a_rate_limit_cools_for_as_long_as_the_upstream_says() {
     let mut watched = Watched::new();
     for (told, cools) in [(Some(7), 7), (None, 60), (Some(99_999), 3600)] {
-        watched.attempt(Outcome::Limited(told.map(Duration::from_secs)));
+        watched.attempt(Outcome::Limited(
+            told.map(Duration::from_secs),
+            LimitedBy::Credential,
+        ));
         let cools = Duration::from_secs(cools);
         assert_eq!(watched.cools_for(), Some((cools, CoolingReason::RateLimit)));
         watched.pass(cools);
@@ -75,7 +79,10 @@ fn a_rate_limit_cools_for_as_long_as_the_upstream_says() {
 fn a_later_limit_prolongs_a_cool_down_and_never_shortens_it() {
     let mut watched = Watched::new();
     for (told, cools) in [(7, 7), (9, 9), (3, 9)] {
-        watched.attempt(Outcome::Limited(Some(Duration::from_secs(told))));
+        watched.attempt(Outcome::Limited(
+            Some(Duration::from_secs(told)),
+            LimitedBy::Credential,
+        ));
         let cools = Duration::from_secs(cools);
         assert_eq!(watched.cools_for(), Some((cools, CoolingReason::RateLimit)));
     }
@@ -105,7 +112,10 @@ fn a_spent_quota_cools_for_an_hour_and_doubles_to_a_day() {
 fn nothing_cools_where_limits_are_passed_on() {
     let mut standing = Standing::new();
     let before = standing.state();
-    for outcome in [Outcome::Limited(Some(SECOND)), Outcome::QuotaSpent] {
+    for outcome in [
+        Outcome::Limited(Some(SECOND), LimitedBy::Credential),
+        Outcome::QuotaSpent,
+    ] {
         standing.learn(0, &outcome, Cooldown::Off, Instant::now());
         assert_eq!(standing.state(), before);
     }
@@ -165,7 +175,7 @@ fn a_trial_that_shows_nothing_is_made_again() {
     for outcome in [
         Outcome::SaysNothing,
         Outcome::Unavailable,
-        Outcome::Limited(None),
+        Outcome::Limited(None, LimitedBy::Credential),
     ] {
         watched.pass(FIRST_TRIAL);
         watched.standing.begin_trial();
@@ -196,7 +206,7 @@ fn what_was_begun_before_a_refusal_says_nothing() {
     let refused = watched.standing.state();
     for late in [
         Outcome::Succeeded,
-        Outcome::Limited(None),
+        Outcome::Limited(None, LimitedBy::Credential),
         Outcome::Refused(InvalidReason::Blocked),
     ] {
         watched.standing.learn(before, &late, COOLDOWN, watched.now);

@@ -22,6 +22,7 @@ use super::{
     session::Session,
     site::Site,
 };
+use crate::pool::InvalidReason;
 
 /// For how long an instance may be silent. It says every 100 ms that it is alive, also between tokens and while its model is silent;
 /// proxies on the way hold some of that back, but never for so long.
@@ -147,8 +148,8 @@ impl AnswerStream {
             |what: &str| Failure::new(FailureKind::Unavailable, format!("{address} {what}"));
         match broken {
             Broken::Run(error) => error.into_failure(address, &self.session.texts_to_hide()),
-            Broken::LoggedOut => Failure::new(
-                FailureKind::Unauthorized,
+            Broken::LoggedOut => Failure::unauthorized(
+                InvalidReason::Expired,
                 format!("{address} wants a new login"),
             ),
             Broken::Interrupted => unavailable("was interrupted in the middle of the answer"),

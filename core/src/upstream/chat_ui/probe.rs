@@ -24,6 +24,8 @@ pub(super) enum Finding {
     Refused,
     /// Something in front of whatever it is refuses us.
     Barred,
+    /// And wants to see a person first.
+    Challenged,
     /// Something else than a chat-ui.
     Other,
     /// Nothing: it fails, or is too busy.
@@ -39,6 +41,7 @@ pub(super) fn finding(
 ) -> Finding {
     let refusal = Refusal::new(status, headers, body);
     match status.as_u16() {
+        _ if refusal.is_challenge() => Finding::Challenged,
         404 if refusal.text() == NOT_FOUND => Finding::Accepted,
         401 if refusal.text() == LOGGED_OUT => Finding::Refused,
         // To a login, for which it gives out cookies of its own.
@@ -59,7 +62,7 @@ fn sets_own_cookie(headers: &HeaderMap, cookie_name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderName, HeaderValue};
 
     use super::*;
 
@@ -71,6 +74,11 @@ mod tests {
                 .into_iter()
                 .collect()
         };
+        let challenge = [(
+            HeaderName::from_static("cf-mitigated"),
+            HeaderValue::from_static("challenge"),
+        )];
+        let challenge: HeaderMap = challenge.into_iter().collect();
         for (status, headers, body, expected) in [
             (
                 404,
@@ -88,6 +96,8 @@ mod tests {
             (302, &cookie("hfChat-codeVerifier=x"), "", Finding::Refused),
             (302, &cookie("sso=x"), "", Finding::Barred),
             (403, &none, "<html>", Finding::Barred),
+            (403, &challenge, "<html>", Finding::Challenged),
+            (503, &challenge, "<html>", Finding::Challenged),
             // vLLM, llama.cpp, Ollama, OpenAI, nginx.
             (404, &none, r#"{"detail":"Not Found"}"#, Finding::Other),
             (

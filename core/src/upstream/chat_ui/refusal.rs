@@ -5,8 +5,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::super::{
-    Failure, FailureKind, failure::UpstreamError, media_type::MediaType, scrub::scrub,
+    Failure, FailureKind, LimitedBy, challenge, failure::UpstreamError, media_type::MediaType,
+    scrub::scrub,
 };
+use crate::pool::InvalidReason;
 
 /// The check of a form's `Origin` against the address that the instance believes to have.
 const ORIGIN_TEXTS: [&str; 2] = [
@@ -19,6 +21,12 @@ const DISCLAIMER: &str = "You need to accept the welcome modal first";
 
 /// A guest has written as much as guests may: only a login helps.
 const GUEST_LIMIT: &str = "Exceeded number of messages before login";
+
+/// Limits of a session, and of a conversation. All else that is refused with 429 may be counted by address too.
+const OWN_LIMITS: [&str; 2] = [
+    "You have reached the maximum number of conversations",
+    "This conversation has more than",
+];
 
 /// Bytes of a message that are kept: it goes into headers and logs.
 const MAX_MESSAGE_SIZE: usize = 2048;
@@ -41,6 +49,7 @@ pub(super) enum Call {
 pub(super) struct Refusal {
     status: StatusCode,
     is_html: bool,
+    is_challenge: bool,
     /// `message` or `error` of its JSON, else its text.
     text: String,
 }
@@ -62,6 +71,7 @@ impl Refusal {
         Self {
             status,
             is_html,
+            is_challenge: challenge::is_one(status, headers, body),
             text,
         }
     }
@@ -69,6 +79,11 @@ impl Refusal {
     /// What it says.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether something in front of the instance wants to see a person.
+    pub(super) fn is_challenge(&self) -> bool {
+        self.is_challenge
     }
 
     /// Whether the instance only wants its disclaimer accepted.
@@ -87,18 +102,38 @@ impl Refusal {
         let message = self.message(kind, address);
         let status = self.status.as_u16();
         Failure {
-            kind,
-            message,
-            retry_after: None,
+            limited_by: self.limited_by(),
+            invalid_reason: self.invalid_reason(),
             // A model that can't be had is not found, whatever number says so here.
             status: (kind != FailureKind::ModelGone).then_some(status),
             upstream_error: upstream_error(kind, &self.text, hidden),
+            ..Failure::new(kind, message)
+        }
+    }
+
+    fn limited_by(&self) -> LimitedBy {
+        let is_own = OWN_LIMITS.iter().any(|text| self.text.contains(text));
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS if !is_own => LimitedBy::Address,
+            _ => LimitedBy::Credential,
+        }
+    }
+
+    /// Why the session isn't let in, if that is what it says.
+    fn invalid_reason(&self) -> InvalidReason {
+        match self.status.as_u16() {
+            _ if self.is_challenge => InvalidReason::Challenge,
+            403 => InvalidReason::Blocked,
+            // A session that has ended may go on as a guest, who may write a little.
+            302 | 303 | 307 | 401 | 429 => InvalidReason::Expired,
+            _ => InvalidReason::Unknown,
         }
     }
 
     fn kind(&self, call: Call) -> FailureKind {
         let says = |text: &str| self.text.contains(text);
         match self.status.as_u16() {
+            _ if self.is_challenge => FailureKind::Unauthorized,
             403 if ORIGIN_TEXTS.iter().any(|text| says(text)) => FailureKind::Misconfigured,
             302 | 303 | 307 | 401 | 403 => FailureKind::Unauthorized,
             429 if says(GUEST_LIMIT) => FailureKind::Unauthorized,
@@ -172,8 +207,8 @@ pub(super) fn upstream_error(
 
 /// The failure that a session is which the upstream dropped while it answered.
 pub(super) fn dropped_session(address: &str) -> Failure {
-    Failure::new(
-        FailureKind::Unauthorized,
+    Failure::unauthorized(
+        InvalidReason::Expired,
         format!("{address} has dropped the session and handed out another"),
     )
 }

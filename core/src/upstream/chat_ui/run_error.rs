@@ -4,16 +4,16 @@ use http::StatusCode;
 use secrecy::SecretString;
 
 use super::{
-    super::{Failure, FailureKind},
+    super::{Failure, FailureKind, LimitedBy},
     refusal::upstream_error,
 };
+use crate::pool::InvalidReason;
 
 /// What chat-ui says in a 401 whose cause is the session's own login at the model's server, not the instance's key for it.
-const LOGIN_WORDS: [&str; 3] = [
-    "OAuth authorization",
-    "has been revoked",
-    "requested scopes",
-];
+const LOGIN_WORDS: [&str; 3] = ["OAuth authorization", REVOKED, "requested scopes"];
+
+/// The user has taken the login back.
+const REVOKED: &str = "has been revoked";
 
 /// The error line of a run.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,17 +47,21 @@ impl RunError {
                 .trim(),
             None => self.message.trim(),
         };
+        let what = match status {
+            Some(status) => format!("{address} broke the answer off: its model answered {status}"),
+            None => format!("{address} broke the answer off"),
+        };
         Failure {
-            kind,
-            message: match status {
-                Some(status) => {
-                    format!("{address} broke the answer off: its model answered {status}")
-                }
-                None => format!("{address} broke the answer off"),
+            // The model's server counts by the account behind a session, whatever our address is.
+            limited_by: LimitedBy::Credential,
+            invalid_reason: match is_login {
+                true if self.message.contains(REVOKED) => InvalidReason::Revoked,
+                true => InvalidReason::Expired,
+                false => InvalidReason::Unknown,
             },
-            retry_after: None,
             status: status.filter(|_| kind != FailureKind::ModelGone),
             upstream_error: upstream_error(kind, text, hidden),
+            ..Failure::new(kind, what)
         }
     }
 }
@@ -107,6 +111,25 @@ mod tests {
             ),
         ] {
             assert_eq!(failure(message, status).kind, kind, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_that_of_the_session_and_a_lost_login_says_why() {
+        let failure = |message| failure(message, None);
+        assert_eq!(failure("429 slow down").limited_by, LimitedBy::Credential);
+        for (message, reason) in [
+            (
+                "401 Your OAuth authorization has been revoked",
+                InvalidReason::Revoked,
+            ),
+            (
+                "403 The requested scopes are missing",
+                InvalidReason::Expired,
+            ),
+            ("500 oh", InvalidReason::Unknown),
+        ] {
+            assert_eq!(failure(message).invalid_reason, reason, "{message}");
         }
     }
 

@@ -6,14 +6,15 @@ use http::StatusCode;
 
 use super::{
     super::{
-        Credential, Failure, FailureKind, bounded_body::read_bounded, http_client::ResponseBody,
-        media_type::MediaType,
+        Credential, Failure, FailureKind, Secret, bounded_body::read_bounded, challenge,
+        http_client::ResponseBody, media_type::MediaType,
     },
     decoder::ChunkError,
     error_object,
     refusal::{implied_status, kind_of_status},
     retry_after::retry_after,
 };
+use crate::pool::InvalidReason;
 
 /// Bytes of an error's body that are read.
 const MAX_ERROR_SIZE: usize = 64 * 1024;
@@ -35,13 +36,30 @@ pub(super) async fn of_status(
         .await
         .bytes;
     let error = error_object::from_body(&body, credential);
-    let kind = kind_of_status(head.status, is_html, error.as_ref(), model);
+    let is_challenge = challenge::is_one(head.status, &head.headers, &body);
+    let kind = match is_challenge {
+        true => FailureKind::Unauthorized,
+        false => kind_of_status(head.status, is_html, error.as_ref(), model),
+    };
     Failure {
-        kind,
-        message: message(address, kind, head.status, is_html),
         retry_after: retry_after(&head.headers, SystemTime::now()),
+        invalid_reason: match is_challenge {
+            true => InvalidReason::Challenge,
+            false => invalid_reason(head.status, credential),
+        },
         status: Some(head.status.as_u16()),
         upstream_error: error,
+        ..Failure::new(kind, message(address, kind, head.status, is_html))
+    }
+}
+
+/// Why a credential isn't let in, as far as the status tells.
+fn invalid_reason(status: StatusCode, credential: &Credential) -> InvalidReason {
+    match (status.as_u16(), &credential.secret) {
+        (403, _) => InvalidReason::Blocked,
+        (401, Secret::Cookie(_)) => InvalidReason::Expired,
+        (401, Secret::ApiKey(_)) => InvalidReason::Revoked,
+        (_, Secret::Anonymous | Secret::ApiKey(_) | Secret::Cookie(_)) => InvalidReason::Unknown,
     }
 }
 
@@ -90,11 +108,12 @@ fn of_error_in_answer(json: &str, address: &str, credential: &Credential) -> Fai
         kind_of_status(status, false, Some(&error), "")
     });
     Failure {
-        kind,
-        message: format!("{address} answered with an error"),
-        retry_after: None,
+        invalid_reason: status.map_or(InvalidReason::Unknown, |status| {
+            invalid_reason(status, credential)
+        }),
         status: status.map(|status| status.as_u16()),
         upstream_error: Some(error),
+        ..Failure::new(kind, format!("{address} answered with an error"))
     }
 }
 

@@ -176,3 +176,50 @@ fn a_disclaimer_is_told_from_a_wrong_method() {
     ));
     assert!(!wants(405, r#"{"message":"POST method not allowed"}"#));
 }
+
+#[test]
+fn a_limit_tells_whom_it_is_for() {
+    for (text, limited_by) in [
+        (
+            "You are sending too many messages. Try again later.",
+            LimitedBy::Address,
+        ),
+        ("slow down", LimitedBy::Address),
+        (
+            "You have reached the maximum number of conversations. Delete some to continue.",
+            LimitedBy::Credential,
+        ),
+        (
+            "This conversation has more than 5 messages. Start a new one to continue",
+            LimitedBy::Credential,
+        ),
+    ] {
+        let failure = failure(Call::Send, 429, "text/plain", text);
+        let told = (failure.kind, failure.limited_by);
+        assert_eq!(told, (FailureKind::RateLimited, limited_by), "{text}");
+    }
+}
+
+#[test]
+fn a_session_that_is_not_let_in_says_why() {
+    let page = "<html><head><title>Just a moment...</title></head></html>";
+    for (status, content_type, body, reason) in [
+        (302, "text/plain", "", InvalidReason::Expired),
+        (
+            401,
+            "text/plain",
+            "You have to be logged in.",
+            InvalidReason::Expired,
+        ),
+        (429, "text/plain", GUEST_LIMIT, InvalidReason::Expired),
+        (403, "text/plain", "no", InvalidReason::Blocked),
+        (403, "text/html", "<html>", InvalidReason::Blocked),
+        (403, "text/html", page, InvalidReason::Challenge),
+        (503, "text/html", page, InvalidReason::Challenge),
+    ] {
+        let failure = failure(Call::Create, status, content_type, body);
+        let told = (failure.kind, failure.invalid_reason);
+        let expected = (FailureKind::Unauthorized, reason);
+        assert_eq!(told, expected, "{status} {body}");
+    }
+}

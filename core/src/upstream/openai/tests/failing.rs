@@ -7,16 +7,17 @@ use llm2api_proto::v1::RawField;
 use super::{
     super::{
         super::{
-            ANONYMOUS, ChatCall, Failure, FailureKind, Upstream,
+            ANONYMOUS, ChatCall, Credential, Failure, FailureKind, Secret, Upstream,
             failure::{Clock, UpstreamError},
             http_client::tests::{config, upstream_at},
         },
         OpenAi,
     },
-    STREAM, adapter, chat, chat_with, events_of_stream, failed, question,
-    server::Ending,
+    STREAM, adapter, chat, chat_as, chat_with, events_of_stream, failed, question,
+    server::{Ending, Server},
     with_head,
 };
+use crate::pool::InvalidReason;
 
 #[tokio::test]
 async fn a_stream_that_breaks_in_the_middle_fails_after_its_events() {
@@ -204,9 +205,6 @@ async fn an_error_in_a_stream_fails_with_what_it_says() {
     assert_eq!(
         failure,
         Some(Failure {
-            kind: FailureKind::RateLimited,
-            message: format!("{address} answered with an error"),
-            retry_after: None,
             status: Some(429),
             upstream_error: Some(UpstreamError {
                 message: "Rate limit for [redacted]".to_owned(),
@@ -214,6 +212,10 @@ async fn an_error_in_a_stream_fails_with_what_it_says() {
                 param: None,
                 code: Some("rate_limit_exceeded".to_owned()),
             }),
+            ..failed(
+                FailureKind::RateLimited,
+                format!("{address} answered with an error")
+            )
         })
     );
 }
@@ -229,8 +231,6 @@ async fn a_status_that_is_no_success_fails_with_what_it_says() {
     assert_eq!(
         failure,
         Some(Failure {
-            kind: FailureKind::RateLimited,
-            message: format!("{address} answered 429 Too Many Requests"),
             retry_after: Some(Duration::from_secs(7)),
             status: Some(429),
             upstream_error: Some(UpstreamError {
@@ -239,8 +239,56 @@ async fn a_status_that_is_no_success_fails_with_what_it_says() {
                 param: None,
                 code: Some("429".to_owned()),
             }),
+            ..failed(
+                FailureKind::RateLimited,
+                format!("{address} answered 429 Too Many Requests")
+            )
         })
     );
+}
+
+#[tokio::test]
+async fn a_credential_that_is_not_let_in_hears_why() {
+    let page = "<html><head><title>Just a moment...</title></head></html>";
+    let cookie = || Credential::from(Secret::Cookie("sid=0f9c".into()));
+    for (credential, status, headers, body, reason) in [
+        (
+            super::key(),
+            "401 Unauthorized",
+            "",
+            "{}",
+            InvalidReason::Revoked,
+        ),
+        (
+            cookie(),
+            "401 Unauthorized",
+            "",
+            "{}",
+            InvalidReason::Expired,
+        ),
+        (cookie(), "403 Forbidden", "", "{}", InvalidReason::Blocked),
+        (
+            cookie(),
+            "403 Forbidden",
+            "content-type: text/html\r\n",
+            page,
+            InvalidReason::Challenge,
+        ),
+        (
+            super::key(),
+            "503 Service Unavailable",
+            "cf-mitigated: challenge\r\n",
+            "",
+            InvalidReason::Challenge,
+        ),
+    ] {
+        let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\n{headers}\r\n{body}");
+        let server = Server::start(vec![(answer.into_bytes(), Ending::Close)]).await;
+        let (_, failure) = chat_as(&adapter(&server.url()), &credential).await;
+        let failure = failure.expect("not let in");
+        let told = (failure.kind, failure.invalid_reason);
+        assert_eq!(told, (FailureKind::Unauthorized, reason), "{status}");
+    }
 }
 
 #[tokio::test]
