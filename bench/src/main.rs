@@ -79,6 +79,8 @@ enum Part {
     Capacity,
     /// Clients that hang up.
     HangUps,
+    /// Choosing a credential.
+    Pool,
 }
 
 /// Everything that was measured; what wasn't is empty.
@@ -91,6 +93,14 @@ struct Measured {
     memory: BTreeMap<Kind, Memory>,
     capacities: Vec<Capacity>,
     departures: Vec<Departures>,
+    choosing: Option<Choosing>,
+}
+
+/// How long it takes to choose a credential, and to give it back.
+#[derive(Debug)]
+struct Choosing {
+    of_ten: Duration,
+    of_ten_thousand: Duration,
 }
 
 /// System calls, by whom they were counted.
@@ -169,6 +179,7 @@ async fn measure(
         memory: BTreeMap::new(),
         capacities: Vec::new(),
         departures: Vec::new(),
+        choosing: None,
     };
 
     if wanted(Part::Rounds) || wanted(Part::Syscalls) {
@@ -201,6 +212,13 @@ async fn measure(
             let departures = departures::run(kind, parts, upstream).await?;
             measured.departures.push(departures);
         }
+    }
+    if wanted(Part::Pool) {
+        eprintln!("choosing a credential");
+        measured.choosing = Some(Choosing {
+            of_ten: llm2api_core::measure::choosing(10),
+            of_ten_thousand: llm2api_core::measure::choosing(10_000),
+        });
     }
     Ok(measured)
 }

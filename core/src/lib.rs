@@ -8,6 +8,8 @@ mod chat;
 pub mod config;
 mod core;
 mod health;
+#[doc(hidden)]
+pub mod measure;
 mod model_list;
 mod pool;
 mod registry;

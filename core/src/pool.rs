@@ -213,6 +213,7 @@ impl Pool {
             usage.failures += 1;
             usage.last_error.clone_from(&failure.message);
         }
+        let is_renewed = shared.keep_secret_if_changed(taken.slot);
         let (was_open, is_open) = self.note_in_breaker(&mut shared, *admission, outcome, now);
         let has_waiters = !shared.waiters.is_empty();
         let member = (before != after).then(|| {
@@ -223,6 +224,9 @@ impl Pool {
 
         if let Some(member) = member {
             self.tell_change(&member, before, after);
+        }
+        if is_renewed {
+            self.changed.notify_one();
         }
         self.tell_breaker(was_open, is_open);
         if has_waiters {

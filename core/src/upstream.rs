@@ -34,7 +34,7 @@ pub(crate) use failure::{Clock, Failure, FailureKind, LimitedBy};
 pub use http_client::AddressError;
 #[cfg(feature = "local")]
 pub use local::check_model_file;
-pub(crate) use pasted::{PasteError, normalised};
+pub(crate) use pasted::normalised;
 pub(crate) use preview::preview;
 
 use crate::config::{Config, UpstreamConfig, UpstreamKind};

@@ -1,8 +1,10 @@
 //! What has a limit, and whether it is within it.
 
+use std::time::Duration;
+
 use super::{mebibytes, median};
 use crate::{
-    Capacity, Measured, Syscalls,
+    Capacity, Choosing, Measured, Syscalls,
     departures::Departures,
     deployment::Kind,
     rounds::{Round, Sample},
@@ -82,6 +84,30 @@ pub(super) fn lines(measured: &Measured) -> Vec<Line> {
     }
     lines.extend(measured.capacities.iter().map(of_capacity));
     lines.extend(measured.departures.iter().map(of_departures));
+    if let Some(Choosing {
+        of_ten,
+        of_ten_thousand,
+    }) = &measured.choosing
+    {
+        let microseconds = |duration: &Duration| duration.as_secs_f64() * 1e6;
+        lines.push(plain(
+            "choosing one of 10 credentials, and giving it back",
+            microseconds(of_ten),
+            1.0,
+            2.0,
+            " µs",
+            2,
+        ));
+        // What is not in the processor's nearest cache costs a little more.
+        lines.push(plain(
+            "choosing one of 10,000",
+            microseconds(of_ten_thousand),
+            1.0,
+            2.0,
+            " µs",
+            2,
+        ));
+    }
     lines
 }
 

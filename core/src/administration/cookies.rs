@@ -15,7 +15,7 @@ use crate::{
     pool::{CredentialId, CredentialSource, Proof, Shown, ShownState, Verdict},
     registry::{Entry, Routing},
     store::{Added, Adding, StoredCredential},
-    upstream::{Credential, Secret},
+    upstream::{self, Credential},
 };
 
 /// The longest label.
@@ -48,7 +48,7 @@ impl Administration {
         request: AddCookieRequest,
     ) -> Result<(OfUpstream, bool), ContractError> {
         let entry = target(&self.shared.registry.routing(), &request.upstream)?;
-        let credential = read(&request, entry.adapter.kind())?;
+        let credential = read(&request, &entry)?;
         let there = entry
             .pool
             .find(&self.shared.fingerprint(&entry, &credential));
@@ -64,7 +64,7 @@ impl Administration {
         }
         let proof = entry.try_credential(&credential).await?;
         // Whoever was asked has shown what it is.
-        let credential = read(&request, entry.adapter.kind())?;
+        let credential = read(&request, &entry)?;
         let stored = StoredCredential {
             label: label(request.label)?,
             ..credentials::unknown(entry.name(), credential, CredentialSource::User)
@@ -274,17 +274,16 @@ fn unknown_upstream(name: &str) -> ContractError {
     )
 }
 
-/// The credential that a request gives, for an upstream of this kind.
-fn read(request: &AddCookieRequest, upstream: UpstreamKind) -> Result<Credential, ContractError> {
-    let text = request.cookie.trim();
-    if text.is_empty() {
+/// The credential that a request gives, for an upstream as it has shown itself to be.
+fn read(request: &AddCookieRequest, entry: &Entry) -> Result<Credential, ContractError> {
+    if request.cookie.trim().is_empty() {
         return Err(error::missing("cookie"));
     }
-    let text = SecretString::from(text);
+    let text = SecretString::from(request.cookie.as_str());
     let mut credential = match request.kind.as_str() {
-        "" => Credential::of_cookie(upstream, &text),
-        "cookie" => Credential::of_cookie(UpstreamKind::ChatUi, &text),
-        "api_key" => Secret::ApiKey(text).into(),
+        "" => Credential::of_cookie(entry.adapter.kind(), &pasted(&text, entry)?),
+        "cookie" => Credential::of_cookie(UpstreamKind::ChatUi, &pasted(&text, entry)?),
+        "api_key" => Credential::api_key(request.cookie.trim().into()),
         _ => return Err(error::invalid("kind", "`cookie` or `api_key`")),
     };
     if !request.user_agent.is_empty() {
@@ -302,6 +301,18 @@ fn read(request: &AddCookieRequest, upstream: UpstreamKind) -> Result<Credential
         credential.proxy = Some(proxy);
     }
     Ok(credential)
+}
+
+/// What was pasted, as it is sent.
+pub(super) fn pasted(text: &SecretString, entry: &Entry) -> Result<SecretString, ContractError> {
+    let host = entry.config.url.host_str().unwrap_or_default();
+    upstream::normalised(text, host).map_err(|fault| {
+        ContractError::new(
+            ErrorReason::InvalidValue,
+            format!("`cookie` can't be used: {fault}."),
+        )
+        .with_param("cookie")
+    })
 }
 
 fn label(label: String) -> Result<String, ContractError> {

@@ -31,7 +31,7 @@ pub(super) async fn of_upstream(
     let name = &upstream.name;
     let mut known: HashMap<Fingerprint, StoredCredential> = kept
         .into_iter()
-        .map(|stored| (store.fingerprint(name, &stored.credential), stored))
+        .map(|stored| (fingerprint(store, &stored), stored))
         .collect();
     let configured = upstream
         .credentials(kind)
@@ -86,6 +86,7 @@ pub(super) fn unknown(
         id: CredentialId::new(),
         upstream: upstream.to_owned(),
         credential,
+        fingerprint: None,
         source,
         label: String::new(),
         is_disabled: false,
@@ -103,10 +104,16 @@ pub(super) fn checked(mut stored: StoredCredential, proof: Proof) -> StoredCrede
     stored
 }
 
+/// What a credential is recognised by.
+fn fingerprint(store: &Store, stored: &StoredCredential) -> Fingerprint {
+    let of_secret = || store.fingerprint(&stored.upstream, &stored.credential);
+    stored.fingerprint.unwrap_or_else(of_secret)
+}
+
 /// A stored credential, on its way into a pool.
 pub(super) fn take_in(store: &Store, stored: StoredCredential) -> NewCredential {
     NewCredential {
-        fingerprint: Some(store.fingerprint(&stored.upstream, &stored.credential)),
+        fingerprint: Some(fingerprint(store, &stored)),
         member: Member {
             id: stored.id,
             credential: stored.credential,

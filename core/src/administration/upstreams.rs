@@ -11,7 +11,7 @@ use llm2api_proto::{
 };
 use secrecy::SecretString;
 
-use super::{Administration, Shared, credentials, error, settings};
+use super::{Administration, Shared, cookies::pasted, credentials, error, settings};
 use crate::{
     config::UpstreamConfig,
     core::CoreError,
@@ -166,6 +166,7 @@ impl Shared {
     ) -> Result<StoredCredential, ContractError> {
         let made = self.make(upstream, Owner::User, Vec::new(), None).await;
         let entry = made.map_err(|failure| unusable(&failure))?;
+        let cookie = pasted(&cookie, &entry)?;
         let credential = Credential::of_cookie(upstream.kind, &cookie);
         let proof = entry.try_credential(&credential).await?;
         // Whoever was asked has shown what it is.

@@ -162,6 +162,7 @@ impl Pool {
                     id: record.member.id,
                     upstream: self.upstream.clone(),
                     credential: record.member.credential.clone(),
+                    fingerprint: record.fingerprint,
                     source: record.member.source,
                     label: record.label.clone(),
                     is_disabled: shared.roster.view(slot, wall.now).is_disabled,

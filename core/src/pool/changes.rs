@@ -3,13 +3,15 @@
 use std::time::SystemTime;
 
 use super::{CredentialId, Pool, SavedStanding, Shared, saved::WallClock};
-use crate::store::CredentialUsage;
+use crate::{store::CredentialUsage, upstream::Credential};
 
 /// What is to be kept anew.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// Standings, each with when the credential was last checked.
     pub(crate) standings: Vec<(CredentialId, SavedStanding, Option<SystemTime>)>,
+    /// Credentials to which the upstream has given other cookies.
+    pub(crate) renewed: Vec<(CredentialId, Credential)>,
     /// What was done with credentials, in all.
     pub(crate) usages: Vec<(CredentialId, CredentialUsage)>,
 }
@@ -33,7 +35,7 @@ impl Pool {
             let is_kept =
                 record.fingerprint.is_some() && shared.by_id.get(&record.member.id) == Some(&slot);
             if !is_kept {
-                (record.is_changed, record.is_used) = (false, false);
+                (record.is_changed, record.is_used, record.is_renewed) = (false, false, false);
                 continue;
             }
             if std::mem::take(&mut record.is_changed) {
@@ -41,6 +43,10 @@ impl Pool {
                 changes
                     .standings
                     .push((record.member.id, standing, record.last_checked_at));
+            }
+            if std::mem::take(&mut record.is_renewed) {
+                let credential = record.member.credential.clone();
+                changes.renewed.push((record.member.id, credential));
             }
             if record.is_used {
                 if usages {
@@ -62,6 +68,11 @@ impl Pool {
         for (id, ..) in &changes.standings {
             if let Some(&slot) = shared.by_id.get(id) {
                 shared.keep_standing(slot);
+            }
+        }
+        for (id, _) in &changes.renewed {
+            if let Some(&slot) = shared.by_id.get(id) {
+                shared.keep_secret(slot);
             }
         }
         for (id, _) in &changes.usages {
@@ -87,6 +98,22 @@ impl Shared {
             self.to_keep.push(slot);
         }
         self.records[slot].is_changed = true;
+    }
+
+    /// Takes note that a secret is to be kept anew, where the upstream has changed it. Whether it has.
+    pub(super) fn keep_secret_if_changed(&mut self, slot: usize) -> bool {
+        let is_changed = self.records[slot].member.credential.take_change();
+        if is_changed {
+            self.keep_secret(slot);
+        }
+        is_changed
+    }
+
+    fn keep_secret(&mut self, slot: usize) {
+        if !self.records[slot].is_noted() {
+            self.to_keep.push(slot);
+        }
+        self.records[slot].is_renewed = true;
     }
 
     fn keep_usage(&mut self, slot: usize) {

@@ -69,6 +69,7 @@ impl Pool {
                 shared.records[slot].last_checked_at = Some(SystemTime::now());
             }
             shared.keep_standing(slot);
+            shared.keep_secret_if_changed(slot);
             self.changed.notify_one();
         }
         drop(shared);

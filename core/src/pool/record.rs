@@ -24,6 +24,8 @@ pub(crate) struct Record {
     pub(super) is_changed: bool,
     /// Whether its usage is to be kept anew.
     pub(super) is_used: bool,
+    /// Whether its secret is to be kept anew.
+    pub(super) is_renewed: bool,
 }
 
 /// A credential that comes in.
@@ -109,7 +111,7 @@ impl ShownState {
 impl Record {
     /// Whether it is noted already that something is to be kept of it.
     pub(super) fn is_noted(&self) -> bool {
-        self.is_changed || self.is_used
+        self.is_changed || self.is_used || self.is_renewed
     }
 }
 
@@ -124,6 +126,7 @@ impl From<NewCredential> for Record {
             usage: new.usage,
             is_changed: false,
             is_used: false,
+            is_renewed: false,
         }
     }
 }

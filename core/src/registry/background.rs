@@ -68,7 +68,7 @@ impl Entry {
             tracing::warn!(upstream, "some work of the background did not end in time");
         }
         let changes = self.pool.take_changes(true);
-        if let Err(error) = store_changes(&background.store, &changes).await {
+        if let Err(error) = store_changes(&background.store, self.name(), &changes).await {
             let upstream = self.name();
             tracing::error!(upstream, %error, "what was done with credentials could not be stored");
         }
@@ -118,7 +118,7 @@ impl Entry {
                 _ = usage_is_due.tick() => true,
             };
             let changes = self.pool.take_changes(usages);
-            let Err(error) = store_changes(store, &changes).await else {
+            let Err(error) = store_changes(store, self.name(), &changes).await else {
                 is_failing = false;
                 continue;
             };
@@ -132,9 +132,12 @@ impl Entry {
     }
 }
 
-async fn store_changes(store: &Store, changes: &Changes) -> Result<(), StoreError> {
+async fn store_changes(store: &Store, upstream: &str, changes: &Changes) -> Result<(), StoreError> {
     if !changes.standings.is_empty() {
         store.save_standings(changes.standings.clone()).await?;
+    }
+    for (id, credential) in &changes.renewed {
+        store.replace_secret(*id, upstream, credential).await?;
     }
     if !changes.usages.is_empty() {
         store.save_usage(changes.usages.clone()).await?;

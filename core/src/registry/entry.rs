@@ -103,6 +103,12 @@ impl Entry {
         &self.config.name
     }
 
+    /// The name of the cookie that is a session here, where one is.
+    pub(crate) fn session_cookie(&self) -> Option<&str> {
+        let name = self.config.chat_ui.cookie_name.as_str();
+        (self.adapter.kind() == UpstreamKind::ChatUi).then_some(name)
+    }
+
     pub(crate) fn usage_reporting(&self) -> UsageReporting {
         match self.usage_reporting.load(Ordering::Relaxed) {
             0 => UsageReporting::Unknown,

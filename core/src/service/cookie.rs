@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status, async_trait};
 use crate::{
     administration::{Administration, CookieFilter, OfUpstream},
     pool::{CredentialId, ShownState},
-    upstream::Secret,
+    upstream::{Secret, preview},
 };
 
 /// Credentials on a page, where nobody says how many.
@@ -181,7 +181,7 @@ fn cookie((entry, shown): &OfUpstream) -> Cookie {
         label: shown.label.clone(),
         state: shown.state.as_str().to_owned(),
         reason: shown.reason.unwrap_or_default().to_owned(),
-        preview: String::new(),
+        preview: preview(&member.credential, entry.session_cookie()),
         in_flight: shown.in_flight.into(),
         requests: count(usage.requests),
         failures: count(usage.failures),

@@ -14,6 +14,11 @@ const KEY_SIZE_BYTES: usize = 32;
 pub(crate) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
+    /// The fingerprint that was stored; `None` where it has another size.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
     /// The bytes, as they are stored.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0

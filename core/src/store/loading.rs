@@ -5,8 +5,8 @@ use std::path::Path;
 use sqlx::{FromRow, SqliteConnection, query_as};
 
 use super::{
-    Loaded, StoreError, StoredConversation, StoredCredential, StoredModels, StoredUpstream,
-    credential_form, model_list_form,
+    Fingerprint, Loaded, StoreError, StoredConversation, StoredCredential, StoredModels,
+    StoredUpstream, credential_form, model_list_form,
     records::CredentialUsage,
     sealing::{DoesNotOpen, Record, Sealer},
     standing_columns::StandingColumns,
@@ -19,6 +19,7 @@ use crate::pool::{CredentialId, CredentialSource};
 struct CredentialRow {
     id: i64,
     upstream: String,
+    fingerprint: Vec<u8>,
     sealed: Vec<u8>,
     source: String,
     label: String,
@@ -110,6 +111,7 @@ fn read_credential(row: CredentialRow, sealer: &Sealer) -> Option<StoredCredenti
     Some(StoredCredential {
         id: CredentialId::from_bits(row.id),
         credential: credential_form::read(&form)?,
+        fingerprint: Some(Fingerprint::from_bytes(&row.fingerprint)?),
         source: sources
             .into_iter()
             .find(|known| known.as_str() == row.source)?,

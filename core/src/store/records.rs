@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::Fingerprint;
 use crate::{
     pool::{CredentialId, CredentialSource, SavedStanding},
     upstream::{Credential, ListedModel},
@@ -16,6 +17,9 @@ pub(crate) struct StoredCredential {
     pub(crate) upstream: String,
     /// What lets us in. Never anonymous.
     pub(crate) credential: Credential,
+    /// What it is recognised by: that of the secret as it was added, which cookies that the upstream sets have changed since. `None`:
+    /// it has not been stored yet.
+    pub(crate) fingerprint: Option<Fingerprint>,
     /// Who gave it.
     pub(crate) source: CredentialSource,
     /// What somebody called it.

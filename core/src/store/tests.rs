@@ -72,6 +72,7 @@ pub(super) fn cookie(number: i64, upstream: &str, value: &str) -> StoredCredenti
     StoredCredential {
         id: CredentialId::from_bits(number),
         upstream: upstream.to_owned(),
+        fingerprint: None,
         credential: Secret::Cookie(value.into()).into(),
         source: CredentialSource::User,
         label: format!("label {number}"),
