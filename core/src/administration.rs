@@ -29,8 +29,8 @@ use crate::{
     core::CoreError,
     registry::{Entry, Owner, Registry, Routing},
     router::Names,
-    store::{Loaded, Store, StoredCredential, StoredModels},
-    upstream::{self, ListedModel},
+    store::{Loaded, Store, StoredConversation, StoredCredential, StoredModels},
+    upstream::{self, Journal, ListedModel},
 };
 
 /// Upstreams whose background may wait to be begun: as many as one reload may bring.
@@ -61,6 +61,8 @@ struct Shared {
 struct Absent {
     credentials: HashMap<String, Vec<StoredCredential>>,
     models: HashMap<String, Vec<ListedModel>>,
+    /// Conversations that an earlier process has left there.
+    conversations: HashMap<String, Vec<StoredConversation>>,
     /// Upstreams that somebody added, in the order in which that was done.
     added: Vec<UpstreamConfig>,
 }
@@ -75,6 +77,7 @@ impl Absent {
     fn forget(&mut self, name: &str) {
         self.credentials.remove(name);
         self.models.remove(name);
+        self.conversations.remove(name);
         self.added.retain(|upstream| upstream.name != name);
     }
 }
@@ -98,6 +101,11 @@ impl Administration {
         }
         for StoredModels { upstream, models } in loaded.models {
             absent.models.insert(upstream, models);
+        }
+        for conversation in loaded.conversations {
+            let upstream = conversation.upstream.clone();
+            let of_upstream = absent.conversations.entry(upstream);
+            of_upstream.or_default().push(conversation);
         }
         for stored in &loaded.upstreams {
             match settings::from_stored(stored) {
@@ -174,6 +182,9 @@ impl Shared {
         let adapter = upstream::connect(upstream, &self.config).map_err(unusable)?;
         let credentials =
             credentials::of_upstream(&self.store, upstream, adapter.kind(), kept).await?;
+        let left = self.absent().conversations.remove(&upstream.name);
+        let journal = Journal::new(self.store.clone(), &upstream.name);
+        adapter.keep_in(journal, left.unwrap_or_default());
         Ok(Arc::new(Entry::new(
             upstream,
             owner,

@@ -409,4 +409,4 @@ fn to_json<T: serde::Serialize>(rows: impl Iterator<Item = T>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

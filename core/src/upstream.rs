@@ -13,6 +13,7 @@ pub(crate) mod credential;
 mod detecting;
 pub(crate) mod failure;
 mod http_client;
+mod journal;
 #[cfg(feature = "local")]
 mod local;
 mod media_type;
@@ -32,12 +33,16 @@ use tonic::async_trait;
 pub(crate) use credential::{ANONYMOUS, Credential, Secret};
 pub(crate) use failure::{Clock, Failure, FailureKind, LimitedBy};
 pub use http_client::AddressError;
+pub(crate) use journal::Journal;
 #[cfg(feature = "local")]
 pub use local::check_model_file;
 pub(crate) use pasted::normalised;
 pub(crate) use preview::preview;
 
-use crate::config::{Config, UpstreamConfig, UpstreamKind};
+use crate::{
+    config::{Config, UpstreamConfig, UpstreamKind},
+    store::StoredConversation,
+};
 
 /// A service that answers chats.
 #[async_trait]
@@ -73,6 +78,10 @@ pub(crate) trait Upstream: Send + Sync + 'static {
     async fn check(&self, _credential: &Credential) -> Option<Result<(), Failure>> {
         None
     }
+
+    /// Has what the adapter begins at its upstream, and must undo there, kept in a journal; `left` was left by an earlier process.
+    /// Called once at most, before anything is asked.
+    fn keep_in(&self, _journal: Journal, _left: Vec<StoredConversation>) {}
 
     /// Does what the adapter leaves to the background, until `ending` is cancelled and what was begun is done. The core runs it once.
     async fn run(&self, _ending: CancellationToken) {}

@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// A store whose writer runs, in a folder that goes with it.
-pub(super) struct Running {
-    pub(super) store: Store,
-    pub(super) loaded: Loaded,
+pub(crate) struct Running {
+    pub(crate) store: Store,
+    pub(crate) loaded: Loaded,
     ending: CancellationToken,
     writer: JoinSet<()>,
 }
@@ -34,7 +34,7 @@ pub(super) fn config(folder: &Path) -> StoreConfig {
 }
 
 impl Running {
-    pub(super) async fn open(folder: &Path) -> Self {
+    pub(crate) async fn open(folder: &Path) -> Self {
         let (store, writer, loaded) = Store::open(&config(folder)).await.unwrap();
         let ending = CancellationToken::new();
         let mut running = JoinSet::new();
@@ -48,14 +48,14 @@ impl Running {
     }
 
     /// Ends the writer as the process does.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         self.ending.cancel();
         self.writer.join_all().await;
     }
 }
 
 /// What the next start finds.
-pub(super) async fn reload(running: Running, folder: &Path) -> Loaded {
+pub(crate) async fn reload(running: Running, folder: &Path) -> Loaded {
     running.close().await;
     let again = Running::open(folder).await;
     let loaded = Loaded {

@@ -33,7 +33,7 @@ mod unsupported;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -49,22 +49,31 @@ use self::{
     token_limit::TokenLimit,
 };
 use super::{
-    AddressError, Answer, ChatCall, Credential, Failure, FailureKind, ListedModel, Secret,
+    AddressError, Answer, ChatCall, Credential, Failure, FailureKind, Journal, ListedModel, Secret,
     Upstream, failure::UpstreamError,
 };
 use crate::{
     config::{Config, UpstreamConfig, UpstreamKind},
     pool::InvalidReason,
+    store::StoredConversation,
 };
 
 /// An upstream that is a chat-ui.
 pub(super) struct ChatUi {
     site: Arc<Site>,
     /// What answers leave to be cleaned up; taken by whoever runs the clean-up.
-    left: Mutex<Option<mpsc::Receiver<Job>>>,
+    left: Mutex<Option<Left>>,
     /// Of each listed model, whether it takes images.
     takes_images: ArcSwap<HashMap<String, bool>>,
     max_body_bytes: usize,
+}
+
+/// What is to be cleaned up.
+struct Left {
+    /// By an earlier process.
+    earlier: Vec<StoredConversation>,
+    /// By answers of this one.
+    queue: mpsc::Receiver<Job>,
 }
 
 impl ChatUi {
@@ -74,7 +83,11 @@ impl ChatUi {
     ///
     /// [`AddressError`].
     pub(super) fn new(config: &UpstreamConfig, general: &Config) -> Result<Self, AddressError> {
-        let (site, left) = Site::new(config, general)?;
+        let (site, queue) = Site::new(config, general)?;
+        let left = Left {
+            earlier: Vec::new(),
+            queue,
+        };
         Ok(Self {
             site: Arc::new(site),
             left: Mutex::new(Some(left)),
@@ -145,6 +158,10 @@ impl ChatUi {
                 ),
             )
         })
+    }
+
+    fn left(&self) -> MutexGuard<'_, Option<Left>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a model takes images. `None`: not known.
@@ -265,14 +282,18 @@ impl Upstream for ChatUi {
         Some(self.check_session(credential).await)
     }
 
+    fn keep_in(&self, journal: Journal, left: Vec<StoredConversation>) {
+        // Nobody sets it twice.
+        let _ = self.site.journal.set(journal);
+        if let Some(known) = &mut *self.left() {
+            known.earlier.extend(left);
+        }
+    }
+
     async fn run(&self, ending: CancellationToken) {
-        let left = self
-            .left
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(left) = left {
-            self.site.clean_up(left, ending).await;
+        let left = self.left().take();
+        if let Some(Left { earlier, queue }) = left {
+            self.site.clean_up(earlier, queue, ending).await;
         }
     }
 }

@@ -10,10 +10,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::async_trait;
 
 use super::{
-    AddressError, Answer, ChatCall, Clock, Credential, Failure, FailureKind, ListedModel, Upstream,
-    chat_ui::ChatUi, openai::OpenAi,
+    AddressError, Answer, ChatCall, Clock, Credential, Failure, FailureKind, Journal, ListedModel,
+    Upstream, chat_ui::ChatUi, openai::OpenAi,
 };
-use crate::config::{Config, UpstreamConfig, UpstreamKind};
+use crate::{
+    config::{Config, UpstreamConfig, UpstreamKind},
+    store::StoredConversation,
+};
 
 /// An upstream that is what it shows to be.
 pub(super) struct Detecting {
@@ -98,6 +101,10 @@ impl Upstream for Detecting {
             Ok(found) => found.check(credential).await,
             Err(failure) => Some(Err(failure)),
         }
+    }
+
+    fn keep_in(&self, journal: Journal, left: Vec<StoredConversation>) {
+        self.chat_ui.keep_in(journal, left);
     }
 
     async fn run(&self, ending: CancellationToken) {

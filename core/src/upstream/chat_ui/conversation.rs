@@ -49,6 +49,8 @@ pub(super) enum Exchange {
     /// None is, or the answer has been read to its end.
     #[default]
     Idle,
+    /// It is not known: an earlier process has left it.
+    Unknown,
     /// The message is on its way.
     Sending(Pending<Response<ResponseBody>>),
     /// The answer comes.
@@ -75,6 +77,9 @@ impl Conversation {
         let alive = site.conversations.token();
         let making = async move {
             let created = owner.create(&session, &model, preprompt.as_deref()).await?;
+            if let Some(journal) = owner.journal.get() {
+                journal.begin(&created.id, session.credential()).await;
+            }
             let conversation = Self {
                 site: owner,
                 session,
@@ -116,7 +121,9 @@ impl Conversation {
         }));
         let response = poll_fn(|context| match &mut self.exchange {
             Exchange::Sending(sending) => sending.as_mut().poll(context),
-            Exchange::Idle | Exchange::Open(_) | Exchange::Over(_) => Poll::Pending,
+            Exchange::Idle | Exchange::Unknown | Exchange::Open(_) | Exchange::Over(_) => {
+                Poll::Pending
+            }
         })
         .await?;
         let (head, body) = response.into_parts();
@@ -128,7 +135,7 @@ impl Conversation {
     pub(super) fn take_body(&mut self) -> ResponseBody {
         match mem::take(&mut self.exchange) {
             Exchange::Open(body) | Exchange::Over(body) => body,
-            Exchange::Idle | Exchange::Sending(_) => ResponseBody::default(),
+            Exchange::Idle | Exchange::Unknown | Exchange::Sending(_) => ResponseBody::default(),
         }
     }
 
@@ -139,7 +146,9 @@ impl Conversation {
     ) -> Poll<Option<Result<Frame<Bytes>, ConnectionError>>> {
         match &mut self.exchange {
             Exchange::Open(body) => Pin::new(body).poll_frame(context),
-            Exchange::Idle | Exchange::Sending(_) | Exchange::Over(_) => Poll::Ready(None),
+            Exchange::Idle | Exchange::Unknown | Exchange::Sending(_) | Exchange::Over(_) => {
+                Poll::Ready(None)
+            }
         }
     }
 
@@ -214,6 +223,7 @@ impl fmt::Debug for Exchange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Idle => "Idle",
+            Self::Unknown => "Unknown",
             Self::Sending(_) => "Sending",
             Self::Open(_) => "Open",
             Self::Over(_) => "Over",

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
-    super::{Credential, cookie_header},
+    super::{Credential, Secret, cookie_header},
     random,
 };
 
@@ -74,6 +74,16 @@ impl Session {
         self.proxy.as_ref()
     }
 
+    /// The credential of this very session: of an anonymous chat's, its own.
+    pub(super) fn credential(&self) -> Credential {
+        let header = String::from_utf8_lossy(self.header.as_bytes()).into_owned();
+        Credential {
+            secret: Secret::Cookie(header.into()),
+            user_agent: self.user_agent.clone(),
+            proxy: self.proxy.clone(),
+        }
+    }
+
     /// What must be seen nowhere: the header, and each value in it.
     pub(super) fn texts_to_hide(&self) -> Vec<SecretString> {
         let header = self.header.to_str().unwrap_or_default();
@@ -105,7 +115,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::{ANONYMOUS, Secret};
+    use crate::upstream::ANONYMOUS;
 
     fn session(credential: Credential) -> Session {
         Session::new(&credential, "hf-chat").expect("sendable")
@@ -135,6 +145,20 @@ mod tests {
             assert_eq!(session.header, sent);
             assert!(session.header.is_sensitive());
         }
+    }
+
+    #[test]
+    fn a_session_can_be_made_again_of_its_credential() {
+        let given = Credential {
+            user_agent: Some(HeaderValue::from_static("Mozilla/5.0")),
+            proxy: Some("http://p:1".parse().expect("valid")),
+            ..ANONYMOUS.clone()
+        };
+        let one = session(given);
+        let again = session(one.credential());
+        assert_eq!(again.header, one.header);
+        assert_eq!(again.user_agent, one.user_agent);
+        assert_eq!(again.proxy, one.proxy);
     }
 
     #[test]

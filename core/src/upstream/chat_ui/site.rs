@@ -3,7 +3,7 @@
 mod calls;
 
 use std::{
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     super::{
-        AddressError, Failure, FailureKind,
+        AddressError, Failure, FailureKind, Journal,
         bounded_body::{Incomplete, read_bounded},
         http_client::{HttpClients, ResponseBody, Target},
     },
@@ -52,6 +52,8 @@ pub(super) struct Site {
     /// Has a token of each conversation that is to be deleted.
     pub(super) conversations: TaskTracker,
     pub(super) jobs: mpsc::Sender<Job>,
+    /// Where conversations are kept that are to be deleted. Empty: nowhere.
+    pub(super) journal: OnceLock<Journal>,
 }
 
 /// The whole answer to a small question.
@@ -91,6 +93,7 @@ impl Site {
             root_place: AtomicUsize::new(0),
             conversations: TaskTracker::new(),
             jobs,
+            journal: OnceLock::new(),
         };
         Ok((site, queue))
     }
