@@ -84,11 +84,15 @@ pub(super) fn cookie(number: i64, upstream: &str, value: &str) -> StoredCredenti
     }
 }
 
-/// A credential as text, secrets included, to be compared as a whole.
+/// A credential as text, secrets included, to be compared as a whole but for its fingerprint, which it gets when it is added.
 fn shown(credential: &StoredCredential) -> String {
     let form = credential_form::write(&credential.credential);
     let form = String::from_utf8(form.to_vec()).unwrap();
-    format!("{form} {credential:?}")
+    let without_fingerprint = StoredCredential {
+        fingerprint: None,
+        ..credential.clone()
+    };
+    format!("{form} {without_fingerprint:?}")
 }
 
 #[tokio::test]
@@ -162,6 +166,7 @@ async fn what_upstreams_think_and_people_decide_is_there_again() {
         .await
         .unwrap();
 
+    let recognised_by = store.fingerprint("a", &expected.credential);
     expected.credential = Secret::Cookie("renewed".into()).into();
     store
         .replace_secret(expected.id, "a", &expected.credential)
@@ -178,6 +183,7 @@ async fn what_upstreams_think_and_people_decide_is_there_again() {
     store.save_usage(usage).await.unwrap();
 
     let loaded = reload(running, folder.path()).await;
+    assert_eq!(loaded.credentials[0].fingerprint, Some(recognised_by));
     let loaded: Vec<_> = loaded.credentials.iter().map(shown).collect();
     assert_eq!(loaded, [shown(&expected), shown(&untouched)]);
 }
