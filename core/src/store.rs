@@ -23,7 +23,7 @@ mod writer;
 use std::{path::Path, time::SystemTime};
 
 use sqlx::{SqliteConnection, query, query_scalar};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 use self::{
     change::{Change, NewCredential, StandingOf, UsageOf},
@@ -56,7 +56,6 @@ const QUEUE: usize = 256;
 pub(crate) struct Store {
     durable: mpsc::Sender<Job>,
     quick: mpsc::Sender<Job>,
-    is_well: watch::Receiver<bool>,
     sealer: Sealer,
     fingerprint_key: FingerprintKey,
 }
@@ -121,27 +120,19 @@ impl Store {
         let loaded = loading::load(&mut connection, file, &sealer).await?;
         let (durable, durable_jobs) = mpsc::channel(QUEUE);
         let (quick, quick_jobs) = mpsc::channel(QUEUE);
-        let (tell_well, is_well) = watch::channel(true);
         let writer = Writer {
             file: file.to_owned(),
             connection,
             durable: durable_jobs,
             quick: quick_jobs,
-            is_well: tell_well,
         };
         let store = Self {
             durable,
             quick,
-            is_well,
             sealer,
             fingerprint_key,
         };
         Ok((store, writer, loaded))
-    }
-
-    /// Whether the last change could be made; what to wait at for another answer.
-    pub(crate) fn is_well(&self) -> watch::Receiver<bool> {
-        self.is_well.clone()
     }
 
     /// What a credential is recognised by.

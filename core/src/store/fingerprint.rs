@@ -59,13 +59,14 @@ impl FingerprintKey {
         self.0.as_ref()
     }
 
-    /// The fingerprint of a credential: the same whether it is used as a key or as a cookie, and whatever goes along with it.
+    /// The fingerprint of a credential: the same whether it is used as a key or as a cookie, with the
+    /// cookie's name or without, and whatever goes along with it.
     pub(super) fn of(&self, upstream: &str, credential: &Credential) -> Fingerprint {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(&(upstream.len() as u64).to_be_bytes());
         hasher.update(upstream.as_bytes());
-        if let Some(secret) = credential.secret() {
-            hasher.update(secret.expose_secret().as_bytes());
+        if let Some(identity) = credential.identity() {
+            hasher.update(identity.expose_secret().as_bytes());
         }
         Fingerprint(*hasher.finalize().as_bytes())
     }

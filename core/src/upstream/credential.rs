@@ -62,6 +62,18 @@ impl Credential {
         matches!(self.secret, Secret::Anonymous)
     }
 
+    /// What it is recognised by: of a lone cookie the value, which is the same with the cookie's name and without.
+    pub(crate) fn identity(&self) -> Option<SecretString> {
+        let secret = self.secret()?;
+        let value = match cookie_header::pairs(secret.expose_secret()).as_deref() {
+            Some([(_, value)]) if matches!(self.secret, Secret::Cookie(_)) => {
+                Some(SecretString::from(*value))
+            }
+            _ => None,
+        };
+        Some(value.unwrap_or(secret))
+    }
+
     /// What lets us in, as it is at this moment. `None`: nothing is needed.
     pub(crate) fn secret(&self) -> Option<SecretString> {
         match &self.secret {
