@@ -111,7 +111,7 @@ endef
 
 .PHONY: debian-packages bench-packages
 debian-packages:
-	$(call need-commands,nginx curl)
+	$(call need-commands,nginx curl chromium)
 bench-packages:
 	$(call need-commands,nginx strace)
 

@@ -1,10 +1,17 @@
 //! The command line.
 
+mod pool;
+
 use std::{path::PathBuf, process};
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
     error::{Error, ErrorKind},
+};
+
+pub(crate) use self::pool::{
+    CookieAddOptions, CookieCommand, CookieIds, CookieLabelOptions, CookieListOptions,
+    CookieRemoveOptions, UpstreamAddOptions, UpstreamCommand, UpstreamRemoveOptions,
 };
 
 use crate::{
@@ -77,6 +84,12 @@ Examples:
   llm2api chat --model qwen3 --system \"Answer in Chinese.\" \"Summarise this:\" < notes.txt
   LLM2API_URL=http://10.0.0.5:50051 ADMIN_KEY=… llm2api chat --json hi")]
     Chat(ChatOptions),
+    /// Add, watch and remove the cookies and keys with which a running instance is let in at upstreams.
+    #[command(subcommand)]
+    Cookie(CookieCommand),
+    /// Add, test and remove upstreams of a running instance.
+    #[command(subcommand)]
+    Upstream(UpstreamCommand),
     /// Bring model files into DATA_DIR, and list them; the newest answers on this machine, without any upstream.
     #[command(subcommand)]
     Model(ModelCommand),

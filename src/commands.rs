@@ -2,8 +2,13 @@
 
 mod chat;
 mod config;
+mod cookie;
 mod healthcheck;
+mod instance;
 mod model;
+mod question;
+mod table;
+mod upstream;
 
 use std::{
     io::{self, Write},
@@ -41,6 +46,8 @@ pub(crate) fn run((command, global): (Command, GlobalOptions)) -> ExitCode {
         Command::Core => serve(Role::Core, configuration, &global),
         Command::Gateway => serve(Role::Gateway, configuration, &global),
         Command::Chat(options) => chat::run(&options, &configuration, global.json),
+        Command::Cookie(command) => cookie::run(command, &configuration, global.json),
+        Command::Upstream(command) => upstream::run(command, &configuration, global.json),
         Command::Model(command) => model::run(&command, &configuration, global.json),
         Command::Healthcheck(options) => healthcheck::run(&options, &configuration, global.json),
         Command::Config(_) => config::run(&configuration, global.json),
@@ -83,6 +90,16 @@ fn on_a_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Res
     let result = runtime.block_on(work);
     runtime.shutdown_background();
     result
+}
+
+/// Runs what talks to a running instance; its success may be that all was told, but not all went well.
+fn talk(work: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    match on_a_runtime(unless_interrupted(work)) {
+        Ok(Some(code)) => code,
+        Ok(None) => ExitCode::from(EXIT_INTERRUPTED),
+        Err(error) if instance::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => failure(&error),
+    }
 }
 
 fn serve(role: Role, mut configuration: Configuration, global: &GlobalOptions) -> ExitCode {

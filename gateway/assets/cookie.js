@@ -11,7 +11,7 @@ import { services } from "./services.js";
 import { words } from "./words.js";
 
 const INTERVAL_MS = 3000;
-const INTERVAL_AWAY_MS = 8000;
+const INTERVAL_AWAY_MS = 5000;
 
 let timer;
 let isAsking = false;

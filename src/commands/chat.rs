@@ -7,35 +7,21 @@ mod tests;
 use std::{
     io::{self, IsTerminal, Read, Write},
     process::ExitCode,
-    time::Duration,
 };
 
 use anyhow::{Context, bail};
-use llm2api_proto::{
-    ContractError,
-    v1::{
-        ChatRequest, ListModelsRequest, Message, chat_service_client::ChatServiceClient,
-        model_service_client::ModelServiceClient,
-    },
-};
-use secrecy::{ExposeSecret, SecretString};
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::Interceptor,
-    transport::{Channel, Endpoint},
-};
+use llm2api_proto::v1::{ChatRequest, ListModelsRequest, Message};
 
 use self::output::Output;
-use super::{EXIT_INTERRUPTED, failure, on_a_runtime, unless_interrupted};
-use crate::{
-    admin_key,
-    cli::{ChatOptions, EXIT_USAGE},
-    config::{AdminKey, Configuration},
+use super::{
+    EXIT_INTERRUPTED, failure,
+    instance::{Instance, explain, is_broken_pipe},
+    on_a_runtime, unless_interrupted,
 };
-
-/// For how long the instance may take to accept a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::{
+    cli::{ChatOptions, EXIT_USAGE},
+    config::Configuration,
+};
 
 /// Asks, and writes the answer to standard output as it comes.
 pub(super) fn run(options: &ChatOptions, configuration: &Configuration, json: bool) -> ExitCode {
@@ -89,11 +75,10 @@ async fn chat(
     configuration: &Configuration,
     mut output: Output<impl Write>,
 ) -> anyhow::Result<()> {
-    let bearer = Bearer::new(key(configuration)?.as_ref())?;
-    let channel = connect(configuration).await?;
+    let instance = Instance::connect(configuration).await?;
     let model = match &options.model {
         Some(model) => model.clone(),
-        None => first_model(channel.clone(), bearer.clone()).await?,
+        None => first_model(&instance).await?,
     };
     let system = options.system.iter().map(|text| ("system", text.clone()));
     let messages = system
@@ -110,8 +95,8 @@ async fn chat(
         temperature: options.temperature,
         ..ChatRequest::default()
     };
-    let mut answer = ChatServiceClient::with_interceptor(channel, bearer)
-        .max_decoding_message_size(usize::MAX)
+    let mut answer = instance
+        .chat()
         .chat(request)
         .await
         .map_err(explain)?
@@ -122,81 +107,14 @@ async fn chat(
     Ok(())
 }
 
-async fn connect(configuration: &Configuration) -> anyhow::Result<Channel> {
-    let url = &configuration.settings.llm2api_url.0;
-    Endpoint::from_shared(url.to_string())?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .connect()
-        .await
-        .with_context(|| format!("no instance of llm2api answers at {url} (LLM2API_URL)"))
-}
-
-/// The key for administration, which opens chats too; none where nothing tells it, as an instance may let in whoever is near.
-fn key(configuration: &Configuration) -> anyhow::Result<Option<SecretString>> {
-    match configuration.admin_key() {
-        AdminKey::Given(key) | AdminKey::FirstClientKey(key) => Ok(Some(key)),
-        AdminKey::InDataDir => {
-            let data_dir = &configuration.settings.data_dir;
-            let exists = admin_key::path(data_dir).exists();
-            exists.then(|| admin_key::read(data_dir)).transpose()
-        }
-    }
-}
-
-async fn first_model(channel: Channel, bearer: Bearer) -> anyhow::Result<String> {
-    let models = ModelServiceClient::with_interceptor(channel, bearer)
-        .max_decoding_message_size(usize::MAX)
+async fn first_model(instance: &Instance) -> anyhow::Result<String> {
+    let models = instance
+        .models()
         .list_models(ListModelsRequest::default())
         .await
         .map_err(explain)?;
     match models.into_inner().models.into_iter().next() {
         Some(model) => Ok(model.id),
         None => bail!("the instance lists no models; name one by --model"),
-    }
-}
-
-/// What a status says to a person, with our reason for it.
-fn explain(status: Status) -> anyhow::Error {
-    match ContractError::from_status(&status) {
-        Some(error) => anyhow::Error::msg(format!(
-            "{} ({})",
-            error.message,
-            error.reason.as_info_reason().to_ascii_lowercase()
-        )),
-        None => status.into(),
-    }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Sends the key, if any, with each call.
-#[derive(Clone)]
-struct Bearer(Option<MetadataValue<Ascii>>);
-
-impl Bearer {
-    fn new(key: Option<&SecretString>) -> anyhow::Result<Self> {
-        let Some(key) = key else {
-            return Ok(Self(None));
-        };
-        let mut value: MetadataValue<Ascii> = format!("Bearer {}", key.expose_secret())
-            .parse()
-            .context("the key can't be sent in a header")?;
-        value.set_sensitive(true);
-        Ok(Self(Some(value)))
-    }
-}
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(value) = &self.0 {
-            request
-                .metadata_mut()
-                .insert("authorization", value.clone());
-        }
-        Ok(request)
     }
 }

@@ -31,6 +31,7 @@ mod canned;
 mod stage;
 
 mod access;
+mod administration;
 mod answers;
 mod bad_streams;
 mod chat_ui;

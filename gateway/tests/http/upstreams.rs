@@ -32,7 +32,7 @@ fn settings() -> UpstreamSettings {
         priority: Some(-1),
         weight: Some(2),
         cooldown: text("90"),
-        breaker: text("false"),
+        breaker: text("off"),
         proxy: text("http://127.0.0.1:8080"),
         first_token_timeout: text("5m"),
         idle_timeout: text("off"),
@@ -67,7 +67,7 @@ fn full_json() -> Value {
         "name": "chat", "object": "upstream", "kind": "chat-ui", "url": "https://chat.example.org/", "source": "user",
         "state": "degraded", "reason": "None of its cookies can be used now.", "models": ["m", "n"],
         "cookies": {"valid": 1, "unchecked": 2, "cooling": 3, "invalid": 4, "disabled": 5},
-        "aliases": {"gpt-4o": "m"}, "priority": -1, "weight": 2, "cooldown": "90", "breaker": "false",
+        "aliases": {"gpt-4o": "m"}, "priority": -1, "weight": 2, "cooldown": "90", "breaker": "off",
         "proxy": "http://127.0.0.1:8080", "first_token_timeout": "5m", "idle_timeout": "off", "cookie_name": "hf-chat",
         "origin": "https://chat.example.org", "headers": {"X-Email": "me@example.org"},
     })

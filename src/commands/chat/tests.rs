@@ -5,22 +5,25 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use llm2api_proto::v1::{
-    ChatEvent, ChatResponse, ChoiceDelta, ChoiceFinish, ErrorReason, FinishReason, GetModelRequest,
-    GetModelResponse, ListModelsResponse, Model,
-    chat_event::Event,
-    chat_service_server::{ChatService, ChatServiceServer},
-    model_service_server::{ModelService, ModelServiceServer},
+use llm2api_proto::{
+    ContractError,
+    v1::{
+        ChatEvent, ChatResponse, ChoiceDelta, ChoiceFinish, ErrorReason, FinishReason,
+        GetModelRequest, GetModelResponse, ListModelsResponse, Model,
+        chat_event::Event,
+        chat_service_server::{ChatService, ChatServiceServer},
+        model_service_server::{ModelService, ModelServiceServer},
+    },
 };
 use tokio::net::TcpListener;
 use tonic::{
-    Response, async_trait,
+    Request, Response, Status, async_trait,
     codegen::tokio_stream::{self, Stream},
     transport::{Server, server::TcpIncoming},
 };
 
 use super::*;
-use crate::config::Environment;
+use crate::{admin_key, config::Environment};
 
 /// What came with a request as `authorization`, and the request.
 type Asked = (Option<String>, ChatRequest);

@@ -150,7 +150,7 @@ impl<'de> Deserialize<'de> for Notation {
             }
 
             fn visit_bool<E: Error>(self, value: bool) -> Result<Notation, E> {
-                Ok(Notation(value.to_string()))
+                Ok(Notation(if value { "on" } else { "off" }.to_owned()))
             }
         }
 
