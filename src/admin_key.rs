@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use crate::data_dir;
 
 /// The file's name in `DATA_DIR`.
-const FILE_NAME: &str = "admin.key";
+pub(crate) const FILE_NAME: &str = "admin.key";
 
 /// What the key begins with, so that a leaked one is recognised.
 const KEY_PREFIX: &str = "llm2api-admin-";

@@ -93,6 +93,25 @@ Examples:
     /// Bring model files into DATA_DIR, and list them; the newest answers on this machine, without any upstream.
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Write all that is kept into one file, whether or not an instance runs.
+    #[command(after_help = "\
+The file is a tar archive with the database, the secret key and the admin key, for its owner only.
+
+Examples:
+  llm2api backup llm2api.tar
+  llm2api backup --without-key llm2api.tar")]
+    Backup(BackupOptions),
+    /// Put what a backup holds in the place of what is there. No instance may run.
+    #[command(after_help = "\
+All of the backup is read and checked before anything is replaced. What was there stays beside it, as ….before-restore.
+
+Examples:
+  llm2api restore llm2api.tar
+  llm2api restore --force llm2api.tar")]
+    Restore(RestoreOptions),
+    /// What encrypts credentials at rest.
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Tell whether the instance on this machine is alive: exit code 0 or 1.
     #[command(after_help = "\
 Asks /healthz at LISTEN; where nothing listens there, grpc.health.v1 at GRPC_LISTEN.
@@ -157,6 +176,50 @@ pub(crate) struct ModelAddOptions {
     /// What to call it, instead of what the file is called; the model's id is this in lower case.
     #[arg(long)]
     pub(crate) name: Option<FileName>,
+}
+
+/// What `backup` takes.
+#[derive(Debug, Args)]
+pub(crate) struct BackupOptions {
+    /// Where to write it; nothing may be there yet.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Leave the secret key and the admin key out: then the file alone opens nothing.
+    #[arg(long)]
+    pub(crate) without_key: bool,
+}
+
+/// What `restore` takes.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreOptions {
+    /// What `llm2api backup` wrote.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Do it though a database is there; it is put aside.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// What `secret` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Encrypt everything anew with a new random key. No instance may run.
+    #[command(after_help = "\
+The new key takes the old one's place in DATA_DIR. Where SECRET_KEY is set, it goes to --new-key-file, and SECRET_KEY is
+to be changed before the next start. Backups made before keep the old key.
+
+Examples:
+  llm2api secret rotate
+  SECRET_KEY_FILE=/run/secrets/key llm2api secret rotate --new-key-file new.key")]
+    Rotate(RotateOptions),
+}
+
+/// What `secret rotate` takes.
+#[derive(Debug, Args)]
+pub(crate) struct RotateOptions {
+    /// Where to write the new key, where SECRET_KEY gives the old one; nothing may be there yet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_key_file: Option<PathBuf>,
 }
 
 /// What `healthcheck` takes.

@@ -1,5 +1,7 @@
 //! What each command does.
 
+mod archive;
+mod backup;
 mod chat;
 mod config;
 mod cookie;
@@ -7,6 +9,8 @@ mod healthcheck;
 mod instance;
 mod model;
 mod question;
+mod restore;
+mod secret;
 mod table;
 mod upstream;
 
@@ -50,6 +54,9 @@ pub(crate) fn run((command, global): (Command, GlobalOptions)) -> ExitCode {
         Command::Upstream(command) => upstream::run(command, &configuration, global.json),
         Command::Model(command) => model::run(&command, &configuration, global.json),
         Command::Healthcheck(options) => healthcheck::run(&options, &configuration, global.json),
+        Command::Backup(options) => backup::run(&options, &configuration, global.json),
+        Command::Restore(options) => restore::run(&options, &configuration, global.json),
+        Command::Secret(command) => secret::run(&command, &configuration, global.json),
         Command::Config(_) => config::run(&configuration, global.json),
     }
 }

@@ -20,7 +20,7 @@ mod store;
 mod upstream;
 
 pub use self::core::{Core, CoreError, InProcess, Stopping, UpstreamOverview};
-pub use store::StoreError;
+pub use store::{StoreError, maintenance};
 pub use upstream::AddressError;
 #[cfg(feature = "local")]
 pub use upstream::check_model_file;

@@ -10,6 +10,7 @@ mod database;
 mod error;
 mod fingerprint;
 mod loading;
+pub mod maintenance;
 mod model_list_form;
 mod private_file;
 mod records;
@@ -17,12 +18,12 @@ mod sealing;
 mod secret_key;
 mod standing_columns;
 mod time;
+mod unlocking;
 mod usage;
 mod writer;
 
-use std::{path::Path, time::SystemTime};
+use std::time::SystemTime;
 
-use sqlx::{SqliteConnection, query, query_scalar};
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
@@ -30,6 +31,7 @@ use self::{
     fingerprint::FingerprintKey,
     sealing::{Record, Sealer},
     time::to_micros,
+    unlocking::Unlocked,
     writer::Job,
 };
 pub use self::{error::StoreError, secret_key::SecretKey};
@@ -103,20 +105,21 @@ impl Store {
     /// Whatever stands against it; then nothing that was kept has been changed.
     pub(crate) async fn open(config: &StoreConfig) -> Result<(Self, Writer, Loaded), StoreError> {
         let file = config.file.as_path();
-        let existing = database::exists(file).then_some(file);
-        let secret_key = secret_key::find(&config.secret_key, existing)?;
-        let sealer = Sealer::new(&secret_key);
         let (mut connection, version) = database::open(file).await?;
         // A wrong key must be seen before anything is changed.
-        let known = match version {
-            Some(_) => read_fingerprint_key(&mut connection, file, &sealer).await?,
-            None => None,
-        };
+        let unlocked =
+            unlocking::unlock(&mut connection, file, version, &config.secret_key).await?;
         database::migrate(&mut connection, file, version).await?;
-        let fingerprint_key = match known {
-            Some(key) => key,
-            None => make_fingerprint_key(&mut connection, file, &sealer).await?,
+        let Unlocked {
+            sealer,
+            fingerprint_key,
+            is_pending,
+            ..
+        } = match unlocked {
+            Some(unlocked) => unlocked,
+            None => unlocking::lock(&mut connection, file, &config.secret_key).await?,
         };
+        unlocking::settle(&config.secret_key, is_pending)?;
         let loaded = loading::load(&mut connection, file, &sealer).await?;
         let (durable, durable_jobs) = mpsc::channel(QUEUE);
         let (quick, quick_jobs) = mpsc::channel(QUEUE);
@@ -360,43 +363,6 @@ async fn ask(queue: &mpsc::Sender<Job>, change: Change) -> Result<Option<Added>,
 /// Hands a change in and waits until it is made.
 async fn done(queue: &mpsc::Sender<Job>, change: Change) -> Result<(), StoreError> {
     ask(queue, change).await.map(|_| ())
-}
-
-/// Reads the key of fingerprints, which shows whether the secret key is the right one. `None`: none was made yet.
-async fn read_fingerprint_key(
-    connection: &mut SqliteConnection,
-    file: &Path,
-    sealer: &Sealer,
-) -> Result<Option<FingerprintKey>, StoreError> {
-    let sealed: Option<Vec<u8>> = query_scalar("SELECT sealed FROM fingerprint_key")
-        .fetch_optional(connection)
-        .await
-        .map_err(|error| StoreError::database(file, error))?;
-    let Some(sealed) = sealed else {
-        return Ok(None);
-    };
-    let opened = sealer.open(Record::FingerprintKey, &sealed);
-    let opened = opened.map_err(|_| StoreError::WrongKey {
-        file: file.to_owned(),
-    })?;
-    match FingerprintKey::from_bytes(&opened) {
-        Some(key) => Ok(Some(key)),
-        None => Err(StoreError::corrupt(file, "the key of fingerprints")),
-    }
-}
-
-async fn make_fingerprint_key(
-    connection: &mut SqliteConnection,
-    file: &Path,
-    sealer: &Sealer,
-) -> Result<FingerprintKey, StoreError> {
-    let key = FingerprintKey::random().map_err(|error| StoreError::file(file, error))?;
-    query("INSERT INTO fingerprint_key (only_row, sealed) VALUES (1, ?1)")
-        .bind(sealer.seal(Record::FingerprintKey, key.bytes()))
-        .execute(connection)
-        .await
-        .map_err(|error| StoreError::database(file, error))?;
-    Ok(key)
 }
 
 /// A count as SQLite has integers.

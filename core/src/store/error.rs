@@ -103,6 +103,9 @@ pub enum StoreError {
         #[source]
         source: Arc<sqlx::Error>,
     },
+    /// A key was to be made, and nobody said where it shall lie.
+    #[error("SECRET_KEY can't be changed from here; name a file for the new key")]
+    NoPlaceForKey,
     /// The store has been closed.
     #[error("the store is closed: the process is about to end")]
     Closed,

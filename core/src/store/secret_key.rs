@@ -50,8 +50,15 @@ impl SecretKey {
     }
 
     /// The key as a setting or a file has it.
-    pub(super) fn to_base64(&self) -> SecretString {
+    #[must_use]
+    pub fn to_base64(&self) -> SecretString {
         BASE64_STANDARD.encode(self.0.as_ref()).into()
+    }
+
+    /// Whether it is this one.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        // In the same time wherever they differ.
+        blake3::hash(self.bytes()) == blake3::hash(other.bytes())
     }
 
     /// The bytes.
@@ -60,15 +67,12 @@ impl SecretKey {
     }
 }
 
-/// Finds the key; makes it where it belongs into a file that isn't there, unless a database exists that another key must have written.
+/// Finds the key; makes it where it belongs into a file that isn't there.
 ///
 /// # Errors
 ///
 /// Where there is no usable key.
-pub(super) fn find(
-    source: &SecretKeySource,
-    existing_database: Option<&Path>,
-) -> Result<SecretKey, StoreError> {
+pub(super) fn find_or_make(source: &SecretKeySource) -> Result<SecretKey, StoreError> {
     let path = match source {
         SecretKeySource::Given(key) => return Ok(key.clone()),
         SecretKeySource::File(path) => path,
@@ -76,17 +80,10 @@ pub(super) fn find(
     if let Some(key) = read(path)? {
         return Ok(key);
     }
-    if let Some(database) = existing_database {
-        return Err(StoreError::KeyMissing {
-            key_file: path.clone(),
-            database: database.to_owned(),
-        });
-    }
-    SecretKey::random()
-        .and_then(|key| write(path, &key))
-        .map_err(|source| StoreError::file(path, source))?;
-    // Another process may have been first: what lies there holds.
-    read(path)?.ok_or_else(|| StoreError::file(path, ErrorKind::NotFound.into()))
+    let failed = |error| StoreError::file(path, error);
+    let key = SecretKey::random().map_err(failed)?;
+    write_new(path, &key).map_err(failed)?;
+    Ok(key)
 }
 
 /// Reads the key in a file; `None`: there is no such file.
@@ -107,15 +104,12 @@ pub(super) fn read(path: &Path) -> Result<Option<SecretKey>, StoreError> {
     }
 }
 
-/// Writes a key into a file that isn't there yet; one that is there stays.
+/// Writes a key into a file that isn't there yet.
 ///
 /// # Errors
 ///
-/// Where it can't be written.
-pub(super) fn write(path: &Path, key: &SecretKey) -> io::Result<()> {
+/// Where something is there, or it can't be written.
+pub(super) fn write_new(path: &Path, key: &SecretKey) -> io::Result<()> {
     let text = Zeroizing::new(format!("{}\n", key.to_base64().expose_secret()));
-    match private_file::write_new(path, text.as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        written => written,
-    }
+    private_file::write_new(path, text.as_bytes())
 }

@@ -1,5 +1,10 @@
 //! The store against real files.
 
+mod maintenance;
+mod opening;
+mod sequences;
+mod writing;
+
 use std::{
     path::Path,
     time::{Duration, UNIX_EPOCH},

@@ -28,7 +28,10 @@ pub(super) async fn prune(connection: &mut SqliteConnection) -> sqlx::Result<()>
     prune_at(connection, SystemTime::now()).await
 }
 
-async fn prune_at(connection: &mut SqliteConnection, now: SystemTime) -> sqlx::Result<()> {
+pub(super) async fn prune_at(
+    connection: &mut SqliteConnection,
+    now: SystemTime,
+) -> sqlx::Result<()> {
     let now = to_micros(now);
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     // Whole days only: a day that is summed up is over.
