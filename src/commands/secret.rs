@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::Path,
     process::ExitCode,
 };
 
@@ -71,7 +71,7 @@ fn rotate(options: &RotateOptions, configuration: &Configuration) -> anyhow::Res
     })
 }
 
-fn as_json(contents: &Contents, key_file: &PathBuf) -> String {
+fn as_json(contents: &Contents, key_file: &Path) -> String {
     let text = json!({
         "cookies": contents.credential_count,
         "key_file": key_file.display().to_string(),
@@ -79,7 +79,7 @@ fn as_json(contents: &Contents, key_file: &PathBuf) -> String {
     format!("{text:#}\n")
 }
 
-fn as_text(contents: &Contents, key_file: &PathBuf, is_to_be_set: bool) -> String {
+fn as_text(contents: &Contents, key_file: &Path, is_to_be_set: bool) -> String {
     let mut text = format!(
         "{} cookies and keys are encrypted with a new key, in {}\n",
         contents.credential_count,

@@ -58,6 +58,7 @@ mod routing;
 mod sdk;
 mod start;
 mod stopping;
+mod storage;
 mod text;
 mod tools;
 mod upstream_errors;

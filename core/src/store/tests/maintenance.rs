@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::{super::*, Running, config, cookie, reload, shown};
@@ -41,7 +42,8 @@ async fn holds(folder: &Path, value: &str) {
     let credentials: Vec<_> = loaded.credentials.iter().map(shown).collect();
     assert_eq!(credentials, [shown(&cookie(1, "a", value))]);
     assert_eq!(loaded.upstreams[0].settings, value.as_bytes());
-    assert_eq!(loaded.conversations[0].credential.secret(), Some(value));
+    let secret = loaded.conversations[0].credential.secret().unwrap();
+    assert_eq!(secret.expose_secret(), value);
 }
 
 fn names(folder: &Path) -> Vec<PathBuf> {
@@ -225,7 +227,8 @@ async fn a_change_of_the_key_that_was_interrupted_is_ended_by_the_next_start() {
 
     // Before the database was changed: the old key holds.
     let old = key(folder.path());
-    fs::write(&pending, SecretKeyText::random()).unwrap();
+    let never_used = SecretKey::random().unwrap().to_base64();
+    fs::write(&pending, never_used.expose_secret()).unwrap();
     holds(folder.path(), "value").await;
     assert_eq!(key(folder.path()), old);
     assert!(!pending.exists());
@@ -245,16 +248,4 @@ async fn a_change_of_the_key_that_was_interrupted_is_ended_by_the_next_start() {
     fs::rename(folder.path().join("secret.key"), &pending).unwrap();
     holds(folder.path(), "value").await;
     assert_eq!(key(folder.path()), new);
-}
-
-/// The text of a key file.
-struct SecretKeyText;
-
-impl SecretKeyText {
-    fn random() -> String {
-        use secrecy::ExposeSecret;
-
-        let key = SecretKey::random().unwrap().to_base64();
-        key.expose_secret().to_owned()
-    }
 }
