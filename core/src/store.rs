@@ -24,6 +24,7 @@ mod writer;
 
 use std::time::SystemTime;
 
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
@@ -105,22 +106,15 @@ impl Store {
     /// Whatever stands against it; then nothing that was kept has been changed.
     pub(crate) async fn open(config: &StoreConfig) -> Result<(Self, Writer, Loaded), StoreError> {
         let file = config.file.as_path();
-        let (mut connection, version) = database::open(file).await?;
-        // A wrong key must be seen before anything is changed.
-        let unlocked =
-            unlocking::unlock(&mut connection, file, version, &config.secret_key).await?;
-        database::migrate(&mut connection, file, version).await?;
-        let Unlocked {
-            sealer,
-            fingerprint_key,
-            is_pending,
-            ..
-        } = match unlocked {
-            Some(unlocked) => unlocked,
-            None => unlocking::lock(&mut connection, file, &config.secret_key).await?,
+        let mut connection = database::open(file).await?;
+        let (unlocked, loaded) = match prepare(&mut connection, config).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // Why it can't be used is told already.
+                let _ = connection.close().await;
+                return Err(error);
+            }
         };
-        unlocking::settle(&config.secret_key, is_pending)?;
-        let loaded = loading::load(&mut connection, file, &sealer).await?;
         let (durable, durable_jobs) = mpsc::channel(QUEUE);
         let (quick, quick_jobs) = mpsc::channel(QUEUE);
         let writer = Writer {
@@ -132,8 +126,8 @@ impl Store {
         let store = Self {
             durable,
             quick,
-            sealer,
-            fingerprint_key,
+            sealer: unlocked.sealer,
+            fingerprint_key: unlocked.fingerprint_key,
         };
         Ok((store, writer, loaded))
     }
@@ -154,7 +148,8 @@ impl Store {
         adding: Adding,
     ) -> Result<Added, StoreError> {
         debug_assert!(!stored.credential.is_anonymous());
-        let fingerprint = self.fingerprint(&stored.upstream, &stored.credential);
+        let of_secret = || self.fingerprint(&stored.upstream, &stored.credential);
+        let fingerprint = stored.fingerprint.unwrap_or_else(of_secret);
         let id = stored.id.to_bits();
         let row = NewCredential {
             id,
@@ -350,6 +345,26 @@ impl Store {
         let form = credential_form::write(credential);
         self.sealer.seal(Record::Credential { id, upstream }, &form)
     }
+}
+
+/// Brings an open database to this version, finds its key, and reads all that is in it.
+async fn prepare(
+    connection: &mut SqliteConnection,
+    config: &StoreConfig,
+) -> Result<(Unlocked, Loaded), StoreError> {
+    let file = config.file.as_path();
+    database::look_at(connection, file).await?;
+    let version = database::version(connection, file).await?;
+    // A wrong key must be seen before anything is changed.
+    let unlocked = unlocking::unlock(connection, file, version, &config.secret_key).await?;
+    database::migrate(connection, file, version).await?;
+    let unlocked = match unlocked {
+        Some(unlocked) => unlocked,
+        None => unlocking::lock(connection, file, &config.secret_key).await?,
+    };
+    unlocking::settle(&config.secret_key, unlocked.is_pending)?;
+    let loaded = loading::load(connection, file, &unlocked.sealer).await?;
+    Ok((unlocked, loaded))
 }
 
 /// Hands a change in and waits until it is made. What an addition came to.

@@ -36,19 +36,16 @@ pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// Opens the database as it is, and looks whether it can be used; makes an empty one where there is none.
+/// Opens the database as it is; makes an empty one where there is none.
 ///
 /// # Errors
 ///
-/// Where it can't be used; then it has not been changed.
-pub(super) async fn open(file: &Path) -> Result<(SqliteConnection, Option<i64>), StoreError> {
+/// Where it can't be opened.
+pub(super) async fn open(file: &Path) -> Result<SqliteConnection, StoreError> {
     // SQLite makes the files beside it with the same permissions.
     private_file::make(file).map_err(|error| StoreError::file(file, error))?;
     let connected = options(file)?.connect().await;
-    let mut connection = connected.map_err(|error| StoreError::database(file, error))?;
-    look_at(&mut connection, file).await?;
-    let version = version(&mut connection, file).await?;
-    Ok((connection, version))
+    connected.map_err(|error| StoreError::database(file, error))
 }
 
 /// Brings a database of this version, if it has any, to that of this program.
