@@ -44,6 +44,7 @@ mod leaving;
 mod local_model;
 mod malformed;
 mod many;
+mod migration;
 mod model_files;
 mod models;
 mod pool;
