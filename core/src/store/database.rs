@@ -160,7 +160,7 @@ pub(super) fn newest_version() -> i64 {
 }
 
 /// Keeps what is there beside it, so that the former program can go on with it.
-async fn copy_before_migration(
+pub(super) async fn copy_before_migration(
     connection: &mut SqliteConnection,
     file: &Path,
     version: i64,

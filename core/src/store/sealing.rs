@@ -125,3 +125,84 @@ impl Record<'_> {
         data
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RECORDS: [Record<'_>; 9] = [
+        Record::FingerprintKey,
+        Record::Credential {
+            id: 1,
+            upstream: "a",
+        },
+        Record::Credential {
+            id: 2,
+            upstream: "a",
+        },
+        Record::Credential {
+            id: 1,
+            upstream: "b",
+        },
+        Record::Upstream { name: "a" },
+        Record::Upstream { name: "" },
+        Record::Conversation {
+            id: "a",
+            upstream: "bc",
+        },
+        Record::Conversation {
+            id: "ab",
+            upstream: "c",
+        },
+        Record::Conversation {
+            id: "",
+            upstream: "a",
+        },
+    ];
+
+    fn sealer() -> Sealer {
+        Sealer::new(&SecretKey::random().unwrap())
+    }
+
+    #[test]
+    fn a_record_opens_as_itself_and_as_nothing_else() {
+        let sealer = sealer();
+        for (place, record) in RECORDS.iter().enumerate() {
+            let sealed = sealer.seal(*record, b"secret");
+            for (other_place, other) in RECORDS.iter().enumerate() {
+                let opened = sealer.open(*other, &sealed).ok();
+                let expected = (place == other_place).then_some(&b"secret"[..]);
+                let opened = opened.as_ref().map(|opened| opened.as_slice());
+                assert_eq!(opened, expected, "{record:?} as {other:?}");
+            }
+            assert!(self::sealer().open(*record, &sealed).is_err());
+        }
+    }
+
+    #[test]
+    fn equal_secrets_are_sealed_differently() {
+        let sealer = sealer();
+        let seal = || sealer.seal(RECORDS[1], b"secret");
+        assert_ne!(seal(), seal());
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_changed_or_cut_does_not_open(
+            plain: Vec<u8>,
+            place: prop::sample::Index,
+            change in 1..=255_u8,
+        ) {
+            let sealer = sealer();
+            let sealed = sealer.seal(RECORDS[1], &plain);
+            let place = place.index(sealed.len());
+            let mut changed = sealed.clone();
+            changed[place] ^= change;
+            prop_assert!(sealer.open(RECORDS[1], &changed).is_err());
+            prop_assert!(sealer.open(RECORDS[1], &sealed[..place]).is_err());
+            prop_assert_eq!(sealer.open(RECORDS[1], &sealed).unwrap().to_vec(), plain);
+        }
+    }
+}

@@ -249,3 +249,35 @@ async fn a_change_of_the_key_that_was_interrupted_is_ended_by_the_next_start() {
     holds(folder.path(), "value").await;
     assert_eq!(key(folder.path()), new);
 }
+
+#[tokio::test]
+async fn what_is_copied_before_a_migration_can_be_read_and_the_first_copy_stays() {
+    let folder = TempDir::new().unwrap();
+    fill(folder.path(), "value").await;
+    let config = config(folder.path());
+    let mut connection = database::open(&config.file).await.unwrap();
+    database::copy_before_migration(&mut connection, &config.file, 7)
+        .await
+        .unwrap();
+    let copy = folder.path().join("llm2api.db.version-7");
+    let read = maintenance::read_through(&copy, &config.secret_key).await;
+    assert_eq!(read.unwrap().credential_count, 1);
+
+    let first = fs::read(&copy).unwrap();
+    connection.close().await.unwrap();
+    fill_more(folder.path()).await;
+    let mut connection = database::open(&config.file).await.unwrap();
+    database::copy_before_migration(&mut connection, &config.file, 7)
+        .await
+        .unwrap();
+    assert!(fs::read(&copy).unwrap() == first);
+}
+
+async fn fill_more(folder: &Path) {
+    let running = Running::open(folder).await;
+    let added = running
+        .store
+        .add_credential(cookie(2, "a", "another"), Adding::ByHand);
+    assert_eq!(added.await.unwrap(), Added::New);
+    running.close().await;
+}

@@ -250,3 +250,38 @@ async fn standings_of_ten_thousand_credentials_are_saved_in_one_go() {
         assert_eq!(credential.last_checked_at, checked_at);
     }
 }
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_says_why() {
+    let folder = TempDir::new().unwrap();
+    let file = config(folder.path()).file;
+    let read_only = format!(
+        "{} can't be written: the file, its folder or its disk is read-only for us; change its owner or its mount",
+        file.display()
+    );
+    let locked = format!(
+        "{} is locked by another process; end that one first",
+        file.display()
+    );
+    for (pragma, is_locked, expected) in [
+        // As a read-only disk does.
+        ("PRAGMA query_only = ON", false, read_only),
+        ("PRAGMA busy_timeout = 1", true, locked),
+    ] {
+        let (store, mut writer, _) = Store::open(&config(folder.path())).await.unwrap();
+        query(pragma).execute(&mut writer.connection).await.unwrap();
+        let options = database::options(&file).unwrap();
+        let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        if is_locked {
+            query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+        }
+        let ending = tokio_util::sync::CancellationToken::new();
+        ending.cancel();
+        let (added, ()) = tokio::join!(
+            biased;
+            store.add_credential(numbered(1), Adding::ByHand),
+            writer.run(ending)
+        );
+        assert_eq!(added.unwrap_err().to_string(), expected);
+    }
+}
