@@ -12,6 +12,7 @@ use std::{
 };
 
 use llm2api_core::{Core, UpstreamOverview};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use crate::{
@@ -36,6 +37,8 @@ pub(crate) struct Facts {
     api_path: ShownPath,
     clients: Clients,
     admin_key: AdminKeyPlace,
+    /// The key for administration that was made here, for the link that signs in: only the operator's own terminal sees it.
+    sign_in_key: Option<SecretString>,
     /// Each upstream's name, kind and address.
     upstreams: Vec<UpstreamOverview>,
     cores: Vec<String>,
@@ -95,6 +98,12 @@ impl Facts {
                 AdminKey::Given(_) => AdminKeyPlace::Setting("ADMIN_KEY"),
                 AdminKey::FirstClientKey(_) => AdminKeyPlace::Setting("the first of API_KEY"),
                 AdminKey::InDataDir => AdminKeyPlace::File(admin_key::path(&settings.data_dir)),
+            },
+            sign_in_key: match configuration.admin_key() {
+                AdminKey::InDataDir if io::stderr().is_terminal() => {
+                    admin_key::read(&settings.data_dir).ok()
+                }
+                AdminKey::InDataDir | AdminKey::Given(_) | AdminKey::FirstClientKey(_) => None,
             },
             upstreams: configuration
                 .upstreams
@@ -169,6 +178,12 @@ fn text(facts: &Facts) -> String {
         };
         let base = format!("http://{}{path}", reachable(address));
         line("HTTP", &format!("{base}/v1 (LISTEN {address})"));
+        let sign_in = facts
+            .sign_in_key
+            .as_ref()
+            .map(|key| format!("#key={}", key.expose_secret()))
+            .unwrap_or_default();
+        line("page", &format!("{base}/cookie{sign_in}"));
     }
     if let Some(address) = facts.grpc {
         line(
@@ -210,7 +225,7 @@ fn text(facts: &Facts) -> String {
 }
 
 const NO_UPSTREAM: &str = "\
-There is no upstream yet, so chats answer 503. Name one, or bring a model for this machine, and start again:
+There is no upstream yet, so chats answer 503. Connect one on the page; or name one, or bring a model for this machine, and start again:
   UPSTREAM_URL=https://api.example.org/v1 UPSTREAM_API_KEY=sk-… llm2api
   llm2api model add FILE-or-URL && llm2api";
 

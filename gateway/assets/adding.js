@@ -7,6 +7,10 @@ import { split } from "./split.js";
 
 /** Checks under way at once: services count what comes from one address. */
 const AT_ONCE = 4;
+/** Between two looks at the field while many are added. */
+const KEEP_MS = 500;
+/** Results that are kept on the page; the oldest accepted ones go first. */
+const RESULTS_SHOWN = 300;
 const FIELDS = { upstream: "add-upstream", label: "add-label", user_agent: "add-user-agent", proxy: "add-proxy", kind: "add-kind", cookie: "add-cookies" };
 
 let refresh;
@@ -51,6 +55,7 @@ async function run() {
   const left = new Set(pieces);
   const tally = { accepted: 0, rejected: 0 };
   let why;
+  let kept = Date.now();
   const worker = async () => {
     while (waiting.length > 0 && !isStopped) {
       const piece = waiting.shift();
@@ -62,7 +67,11 @@ async function run() {
         tally.accepted += 1;
         const reason = added.state === "unchecked" ? ` · ${say("state.unchecked").toLowerCase()}` : "";
         result.tell("good", say(added.created ? "add.accepted" : "add.known") + reason);
-        keepLeft(left);
+        if (Date.now() - kept > KEEP_MS) {
+          keepLeft(left);
+          kept = Date.now();
+        }
+        if (byId("add-results").childElementCount > RESULTS_SHOWN) byId("add-results").querySelector(".good").remove();
         refresh();
       } catch (error) {
         if (error.isKeys || error.isOutOfReach || (error.param && error.param !== "cookie")) {

@@ -12,6 +12,7 @@ fn facts() -> Facts {
         api_path: ShownPath::None,
         clients: Clients::Private,
         admin_key: AdminKeyPlace::File("./data/admin.key".into()),
+        sign_in_key: None,
         upstreams: Vec::new(),
         cores: Vec::new(),
         config: None,
@@ -46,11 +47,12 @@ fn without_an_upstream_it_names_the_line_to_set() {
             "",
             "llm2api VERSION",
             "  HTTP       http://127.0.0.1:9999/v1 (LISTEN 0.0.0.0:9999)",
+            "  page       http://127.0.0.1:9999/cookie",
             "  gRPC       127.0.0.1:50051 (GRPC_LISTEN 127.0.0.1:50051)",
             "  clients    need no key from loopback and private addresses; others are refused until API_KEY is set",
             "  admin key  in ./data/admin.key",
             "",
-            "There is no upstream yet, so chats answer 503. Name one, or bring a model for this machine, and start again:",
+            "There is no upstream yet, so chats answer 503. Connect one on the page; or name one, or bring a model for this machine, and start again:",
             "  UPSTREAM_URL=https://api.example.org/v1 UPSTREAM_API_KEY=sk-… llm2api",
             "  llm2api model add FILE-or-URL && llm2api",
             "",
@@ -81,6 +83,7 @@ fn it_names_upstreams_their_models_and_a_request_to_try() {
             "",
             "llm2api VERSION",
             "  HTTP       http://[::1]:80/x/y/v1 (LISTEN [::]:80)",
+            "  page       http://[::1]:80/x/y/cookie",
             "  settings   llm2api.toml",
             "  clients    need one of the 2 keys in API_KEY",
             "  admin key  ADMIN_KEY",
@@ -93,6 +96,19 @@ fn it_names_upstreams_their_models_and_a_request_to_try() {
             r#"  curl http://[::1]:80/x/y/v1/chat/completions -H "authorization: Bearer $API_KEY" -H 'content-type: application/json' -d '{"model":"it'\''s","messages":[{"role":"user","content":"Say hello"}]}'"#,
             "",
         ]
+    );
+}
+
+#[test]
+fn on_a_terminal_a_key_that_was_made_here_signs_in_by_a_link() {
+    let summary = Facts {
+        api_path: ShownPath::Plain("x".to_owned()),
+        sign_in_key: Some("llm2api-admin-1".into()),
+        ..facts()
+    };
+    assert_eq!(
+        lines(&summary)[3],
+        "  page       http://127.0.0.1:9999/x/cookie#key=llm2api-admin-1"
     );
 }
 
@@ -112,6 +128,7 @@ fn the_secret_path_is_masked_where_logs_are_kept() {
         shown,
         [
             "  HTTP       http://127.0.0.1:9999/$API_PATH/v1 (LISTEN 0.0.0.0:9999)",
+            "  page       http://127.0.0.1:9999/$API_PATH/cookie",
             r#"  curl http://127.0.0.1:9999/$API_PATH/v1/models -H "authorization: Bearer $API_KEY""#,
         ]
     );
@@ -158,6 +175,7 @@ fn a_gateway_alone_names_its_cores() {
             "",
             "llm2api VERSION",
             "  HTTP       http://127.0.0.1:9999/v1 (LISTEN 0.0.0.0:9999)",
+            "  page       http://127.0.0.1:9999/cookie",
             "  cores      http://a:50051/, http://b:50051/",
             "",
             "Try it:",

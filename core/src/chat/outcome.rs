@@ -139,8 +139,9 @@ pub(super) fn none_valid(entry: &Entry) -> ContractError {
 pub(super) fn no_upstream() -> ContractError {
     ContractError::new(
         ErrorReason::NoUpstream,
-        "No upstream is configured, so nothing can answer. Set one: UPSTREAM_URL=https://host/v1 (and UPSTREAM_API_KEY where it \
-         wants a key), [[upstreams]] in the file that CONFIG names, or LOCAL_MODEL=/path/to/model.gguf for a model on this machine.",
+        "No upstream is configured, so nothing can answer. Connect one on the page /cookie, or set one: UPSTREAM_URL=https://host/v1 \
+         (and UPSTREAM_API_KEY where it wants a key), [[upstreams]] in the file that CONFIG names, or \
+         LOCAL_MODEL=/path/to/model.gguf for a model on this machine.",
     )
 }
 
