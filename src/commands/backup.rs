@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use llm2api_core::{
     config::SecretKeySource,
     maintenance::{self, Contents},
@@ -54,6 +54,12 @@ fn back_up(
     configuration: &Configuration,
 ) -> anyhow::Result<(Contents, Key, u64)> {
     let store = configuration.store();
+    if !store.file.exists() {
+        bail!(
+            "{} isn't there; there is nothing to back up",
+            store.file.display()
+        );
+    }
     let mut writer = Writer::begin(&options.file)?;
     let copy = temporary_beside(&options.file, ".db");
     let contents = on_a_runtime(async { Ok(maintenance::copy_database(&store, &copy.0).await?) })?;

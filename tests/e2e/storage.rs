@@ -276,6 +276,8 @@ fn names(folder: &Path) -> Vec<String> {
 async fn a_backup_takes_the_place_of_what_is_there_only_by_force() {
     let (theirs, their_id) = filled().await;
     let (ours, our_id) = filled().await;
+    fs::write(theirs.path().join("admin.key"), "theirs\n").unwrap();
+    fs::write(ours.path().join("admin.key"), "ours\n").unwrap();
     let file = theirs.path().join("backup.tar");
     succeeds(&["backup", text(&file)], &settings(theirs.path(), &[])).await;
     let of_ours = settings(ours.path(), &[]);
@@ -296,9 +298,14 @@ async fn a_backup_takes_the_place_of_what_is_there_only_by_force() {
         said["kept"],
         json!([
             aside("llm2api.db.before-restore"),
-            aside("secret.key.before-restore")
+            aside("secret.key.before-restore"),
+            aside("admin.key.before-restore")
         ])
     );
+    let read = |name: &str| fs::read_to_string(ours.path().join(name)).unwrap();
+    assert_eq!(read("admin.key"), "theirs\n");
+    assert_eq!(mode(&ours.path().join("admin.key")), 0o600);
+    assert_eq!(read("admin.key.before-restore"), "ours\n");
     has(ours.path(), &[], &their_id).await;
 }
 

@@ -48,8 +48,8 @@ pub async fn copy_database(config: &StoreConfig, copy: &Path) -> Result<Contents
     let mut connection = connected.map_err(|error| StoreError::database(file, error))?;
     database::look_at(&mut connection, file).await?;
     database::copy_to(&mut connection, file, copy).await?;
-    // It was only read: what is left to do is its writer's.
-    drop(connection);
+    let closed = connection.close().await;
+    closed.map_err(|error| StoreError::database(file, error))?;
     let read = read_through(copy, &config.secret_key).await;
     if read.is_err() {
         private_file::remove_if_there(copy).map_err(|error| StoreError::file(copy, error))?;

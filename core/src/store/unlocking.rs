@@ -121,6 +121,9 @@ pub(super) fn settle(source: &SecretKeySource, is_pending: bool) -> Result<(), S
         return Ok(());
     };
     let pending = pending_file(path);
+    if !pending.exists() {
+        return Ok(());
+    }
     let settled = if is_pending {
         std::fs::rename(&pending, path)
     } else {

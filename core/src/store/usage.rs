@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use sqlx::{Connection, SqliteConnection, query};
+use sqlx::{SqliteConnection, query};
 
 use super::time::to_micros;
 
@@ -19,21 +19,13 @@ pub(super) fn hour_of(time: SystemTime) -> i64 {
     micros - micros % HOUR_MICROS
 }
 
-/// Sums old hours up to days, and forgets old days.
+/// Sums old hours up to days, and forgets old days, within a transaction of the caller.
 ///
 /// # Errors
 ///
-/// What the database says; then nothing has changed.
-pub(super) async fn prune(connection: &mut SqliteConnection) -> sqlx::Result<()> {
-    prune_at(connection, SystemTime::now()).await
-}
-
-pub(super) async fn prune_at(
-    connection: &mut SqliteConnection,
-    now: SystemTime,
-) -> sqlx::Result<()> {
+/// What the database says.
+pub(super) async fn prune(connection: &mut SqliteConnection, now: SystemTime) -> sqlx::Result<()> {
     let now = to_micros(now);
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     // Whole days only: a day that is summed up is over.
     let first_hour = (now - HOURS_KEPT_MICROS) / DAY_MICROS * DAY_MICROS;
     query(
@@ -47,15 +39,15 @@ pub(super) async fn prune_at(
     )
     .bind(first_hour)
     .bind(DAY_MICROS)
-    .execute(&mut *transaction)
+    .execute(&mut *connection)
     .await?;
     query("DELETE FROM credential_usage WHERE span = 'hour' AND begins_at < ?1")
         .bind(first_hour)
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
     query("DELETE FROM credential_usage WHERE span = 'day' AND begins_at < ?1")
         .bind(now - DAYS_KEPT_MICROS)
-        .execute(&mut *transaction)
+        .execute(connection)
         .await?;
-    transaction.commit().await
+    Ok(())
 }

@@ -1,6 +1,9 @@
 //! The one who writes: takes what is to be changed from its queues, many at a time, and tells each caller when it is on the disk.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use sqlx::{Connection, SqliteConnection, query};
 use tokio::sync::{mpsc, oneshot};
@@ -13,13 +16,16 @@ const BATCH: usize = 64;
 /// How often what has grown old is removed.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
 
+/// What a change came to: of an addition how it went, of all others nothing.
+pub(super) type Made = Result<Option<Added>, StoreError>;
+
 /// A change, and who waits for it.
 #[derive(Debug)]
 pub(super) struct Job {
     /// What to do.
     pub(super) change: Change,
     /// Told once it is committed, or can't be. Whoever has left is not told.
-    pub(super) done: oneshot::Sender<Result<Option<Added>, StoreError>>,
+    pub(super) done: oneshot::Sender<Made>,
 }
 
 /// Owns the connection. Must be run for anything to be kept.
@@ -75,7 +81,8 @@ impl Writer {
         }
     }
 
-    /// Makes all these changes in one transaction; where that fails, each in its own, so that one which can't be made fails alone.
+    /// Makes all these changes in one transaction; where the disk has no room for all, each in its own, so that those which are too
+    /// large fail alone.
     async fn make(&mut self, jobs: &mut Vec<Job>, durability: Durability) {
         if jobs.is_empty() {
             return;
@@ -87,7 +94,7 @@ impl Writer {
                     let _ = job.done.send(result);
                 }
             }
-            Err(_) if jobs.len() > 1 => {
+            Err(StoreError::Full { .. }) if jobs.len() > 1 => {
                 for job in jobs.drain(..) {
                     let result = self.transact(std::slice::from_ref(&job), durability).await;
                     let _ = job.done.send(result.and_then(|results| {
@@ -114,7 +121,7 @@ impl Writer {
         &mut self,
         jobs: &[Job],
         durability: Durability,
-    ) -> Result<Vec<Result<Option<Added>, StoreError>>, StoreError> {
+    ) -> Result<Vec<Made>, StoreError> {
         let transacted = self.try_transact(jobs, durability).await;
         transacted.map_err(|error| StoreError::database(&self.file, error))
     }
@@ -123,7 +130,7 @@ impl Writer {
         &mut self,
         jobs: &[Job],
         durability: Durability,
-    ) -> sqlx::Result<Vec<Result<Option<Added>, StoreError>>> {
+    ) -> sqlx::Result<Vec<Made>> {
         self.execute(match durability {
             Durability::Disk => "PRAGMA synchronous = FULL",
             Durability::System => "PRAGMA synchronous = NORMAL",
@@ -131,8 +138,13 @@ impl Writer {
         .await?;
         self.execute("BEGIN IMMEDIATE").await?;
         let results = self.apply_each(jobs).await;
-        let committed = match results {
-            Ok(results) => self.execute("COMMIT").await.map(|()| results),
+        self.end(results).await
+    }
+
+    /// Ends the transaction that is under way: all that was done in it holds, or nothing does.
+    async fn end<T>(&mut self, done: sqlx::Result<T>) -> sqlx::Result<T> {
+        let committed = match done {
+            Ok(value) => self.execute("COMMIT").await.map(|()| value),
             Err(error) => Err(error),
         };
         if committed.is_err() {
@@ -142,10 +154,7 @@ impl Writer {
         committed
     }
 
-    async fn apply_each(
-        &mut self,
-        jobs: &[Job],
-    ) -> sqlx::Result<Vec<Result<Option<Added>, StoreError>>> {
+    async fn apply_each(&mut self, jobs: &[Job]) -> sqlx::Result<Vec<Made>> {
         let mut results = Vec::with_capacity(jobs.len());
         for job in jobs {
             self.execute("SAVEPOINT change").await?;
@@ -164,10 +173,16 @@ impl Writer {
     }
 
     async fn prune(&mut self) {
-        if let Err(error) = usage::prune(&mut self.connection).await {
+        if let Err(error) = self.try_prune().await {
             let error = StoreError::database(&self.file, error);
             tracing::warn!(%error, "old counts could not be summed up");
         }
+    }
+
+    async fn try_prune(&mut self) -> sqlx::Result<()> {
+        self.execute("BEGIN IMMEDIATE").await?;
+        let pruned = usage::prune(&mut self.connection, SystemTime::now()).await;
+        self.end(pruned).await
     }
 
     async fn execute(&mut self, statement: &'static str) -> sqlx::Result<()> {

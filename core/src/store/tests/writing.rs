@@ -213,7 +213,7 @@ async fn what_is_done_with_credentials_is_counted_by_the_hour_and_later_by_the_d
     }
     // Twice: what was summed up once is not summed up again.
     for _ in 0..2 {
-        usage::prune_at(connection, now).await.unwrap();
+        usage::prune(connection, now).await.unwrap();
         let left: Vec<(String, i64)> =
             query_as("SELECT span, requests FROM credential_usage ORDER BY begins_at")
                 .fetch_all(&mut *connection)
