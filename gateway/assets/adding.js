@@ -36,6 +36,14 @@ function makeResult(piece) {
   return { node, tell };
 }
 
+/** Adds a line to the results, and follows them where nobody has scrolled away from the end. */
+function appendResult(node) {
+  const list = byId("add-results");
+  const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+  list.append(node);
+  if (isAtEnd) list.scrollTop = list.scrollHeight;
+}
+
 async function run() {
   for (const id of Object.values(FIELDS)) setFault(id, "");
   setText(byId("add-outcome"), "");
@@ -60,7 +68,7 @@ async function run() {
     while (waiting.length > 0 && !isStopped) {
       const piece = waiting.shift();
       const result = makeResult(piece);
-      byId("add-results").append(result.node);
+      appendResult(result.node);
       try {
         const added = await call("POST", "cookie/add", { ...settings, cookie: piece.text }, ASKING_MS);
         left.delete(piece);
@@ -102,8 +110,13 @@ async function run() {
 
 /** Takes what was added out of the field. */
 function keepLeft(left) {
-  field().value = [...left].map((piece) => piece.text).join("\n\n");
+  field().value = join(left);
   showFound();
+}
+
+/** Credentials as one text that is split into the same. */
+function join(pieces) {
+  return [...pieces].map(({ text }) => (text.includes("\n") ? `${text}\n` : text)).join("\n");
 }
 
 function begin(count) {
@@ -142,7 +155,7 @@ export function offer(pieces, upstream) {
     select.append(element("option", { value: upstream, textContent: upstream }));
   }
   select.value = upstream;
-  field().value = pieces.map((piece) => piece.text).join("\n\n");
+  field().value = join(pieces);
   showFound();
 }
 

@@ -28,12 +28,14 @@ async function refresh() {
   }
   isAsking = true;
   const asked = key();
+  const address = pool.address();
   try {
-    const [upstreams, cookies] = await Promise.all([call("GET", "upstreams"), call("GET", pool.address())]);
+    const [upstreams, cookies] = await Promise.all([call("GET", "upstreams"), call("GET", address)]);
     if (asked === key()) {
       services.show(upstreams.data);
       showServicesToAdd(upstreams.data);
-      pool.show(cookies, upstreams.data);
+      // Another page may be wanted by now; it is asked for at once.
+      if (address === pool.address()) pool.show(cookies, upstreams.data);
     }
     showAway(undefined);
   } catch (error) {

@@ -15,6 +15,8 @@ let upstreams = [];
 let chosenState = "";
 /** The ids after which the pages begin that were gone through; the last is the page that is shown. */
 let starts = [""];
+/** Whether another page was asked for, which is then to be seen from its beginning. */
+let isTurning = false;
 /** What was last done to each and failed, by its id. */
 const faults = new Map();
 
@@ -229,10 +231,13 @@ export const pool = {
     byId("pool-upstream").addEventListener("change", choose);
     byId("pool-back").addEventListener("click", () => {
       starts.pop();
+      isTurning = true;
       refresh();
     });
     byId("pool-next").addEventListener("click", () => {
+      if (isTurning) return;
       starts.push(shown.last_id);
+      isTurning = true;
       refresh();
     });
     byId("edit-form").addEventListener("submit", saveLabel);
@@ -260,6 +265,8 @@ export const pool = {
     upstreams = all;
     setOptions(byId("pool-upstream"), [["", say("pool.all")], ...all.map(({ name }) => [name, name])]);
     rows.show(page.data);
+    if (isTurning) byId("cookies").scrollIntoView();
+    isTurning = false;
     showPages(showStates());
     const isFiltered = chosenState !== "" || byId("pool-upstream").value !== "";
     setText(byId("pool-empty"), say(isFiltered ? "pool.noMatch" : "pool.empty"));

@@ -1,6 +1,6 @@
 //! An upstream's settings as the contract has them, read, shown and stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use llm2api_proto::{
     ContractError,
@@ -99,10 +99,14 @@ pub(super) fn change(
         origin,
         headers,
     } = settings;
-    if !models.is_empty() {
-        upstream.models = Some(models.clone());
+    match models.as_slice() {
+        [] => {}
+        [only] if only.is_empty() => upstream.models = None,
+        models => upstream.models = Some(models.to_vec()),
     }
-    if !aliases.is_empty() {
+    if is_nothing(aliases) {
+        upstream.aliases.clear();
+    } else if !aliases.is_empty() {
         let aliases = aliases.iter();
         upstream.aliases = aliases
             .map(|(alias, model)| (alias.clone(), model.clone()))
@@ -147,7 +151,9 @@ pub(super) fn change(
         let takes = "an http:// or https:// address";
         upstream.chat_ui.origin = read(text, "origin", takes, notation::http_url)?;
     }
-    if !headers.is_empty() {
+    if is_nothing(headers) {
+        upstream.chat_ui.headers.clear();
+    } else if !headers.is_empty() {
         let pairs = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
@@ -159,6 +165,11 @@ pub(super) fn change(
         })?;
     }
     Ok(())
+}
+
+/// Whether a map says that there is to be nothing: one that is empty says nothing at all.
+fn is_nothing(map: &HashMap<String, String>) -> bool {
+    map.len() == 1 && map.get("").is_some_and(String::is_empty)
 }
 
 fn read<T>(

@@ -256,6 +256,30 @@ async fn an_upstream_is_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn what_is_empty_gives_a_setting_its_default_back() {
+    let (core, gateway) = stage().await;
+    let reply = gateway
+        .send(request(
+            Method::PATCH,
+            "/upstreams/chat",
+            JSON,
+            r#"{"models":[],"aliases":{},"headers":{},"proxy":"","idle_timeout":null}"#,
+        ))
+        .await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(
+        core.asked::<UpdateUpstreamRequest>().settings,
+        Some(UpstreamSettings {
+            models: vec![String::new()],
+            aliases: pair("", ""),
+            headers: pair("", ""),
+            proxy: text(""),
+            ..UpstreamSettings::default()
+        })
+    );
+}
+
+#[tokio::test]
 async fn a_test_tells_what_the_upstream_did() {
     let (core, gateway) = stage().await;
     let test = || request(Method::POST, "/upstreams/chat/test", &[], "");

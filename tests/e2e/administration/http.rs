@@ -225,6 +225,14 @@ async fn an_upstream_is_connected_used_and_removed(deployment: Deployment) {
         (&changed["breaker"], &changed["cooldown"]),
         (&json!("off"), &json!("5s"))
     );
+    let cleared = json!({"aliases": {}, "cooldown": ""});
+    let cleared = operate(&instance, "PATCH", "/upstreams/chat", Some(cleared))
+        .await
+        .json();
+    assert_eq!(
+        (&cleared["aliases"], &cleared["cooldown"]),
+        (&json!({}), &Value::Null)
+    );
 
     let taken = operate(&instance, "POST", "/upstreams", Some(body(SESSIONS[1]))).await;
     assert_eq!(

@@ -1,6 +1,9 @@
 //! What an upstream is to be: flat, with the settings of an `[[upstreams]]` entry of the configuration file in the file's notation.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 use llm2api_proto::{
     ContractError,
@@ -61,8 +64,8 @@ macro_rules! upstream_body {
             fn settings(self) -> UpstreamSettings {
                 let text = |notation: Option<Notation>| notation.map(|notation| notation.0);
                 UpstreamSettings {
-                    models: self.models.unwrap_or_default(),
-                    aliases: self.aliases.into_iter().flatten().collect(),
+                    models: self.models.map(list).unwrap_or_default(),
+                    aliases: self.aliases.map(map).unwrap_or_default(),
                     priority: self.priority,
                     weight: self.weight,
                     cooldown: text(self.cooldown),
@@ -72,7 +75,7 @@ macro_rules! upstream_body {
                     idle_timeout: text(self.idle_timeout),
                     cookie_name: self.cookie_name,
                     origin: self.origin,
-                    headers: self.headers.into_iter().flatten().collect(),
+                    headers: self.headers.map(map).unwrap_or_default(),
                 }
             }
         }
@@ -93,7 +96,8 @@ upstream_body! {
 }
 
 upstream_body! {
-    /// What to change of an upstream. What is absent or null stays as it is; an empty text gives a setting its default back.
+    /// What to change of an upstream. What is absent or null stays as it is; an empty text, list or object gives a setting its
+    /// default back.
     UpdateUpstream {
         /// Where it is.
         url,
@@ -124,6 +128,22 @@ impl UpdateUpstream {
             kind: self.kind.take().unwrap_or_default(),
             settings: Some(self.settings()),
         }
+    }
+}
+
+/// A list as the contract has it, where an empty one says nothing: to be empty it has one empty text.
+fn list(texts: Vec<String>) -> Vec<String> {
+    match texts.is_empty() {
+        true => vec![String::new()],
+        false => texts,
+    }
+}
+
+/// A map as the contract has it, where an empty one says nothing: to be empty it has one empty name.
+fn map(pairs: BTreeMap<String, String>) -> HashMap<String, String> {
+    match pairs.is_empty() {
+        true => HashMap::from([(String::new(), String::new())]),
+        false => pairs.into_iter().collect(),
     }
 }
 
