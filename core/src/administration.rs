@@ -33,8 +33,8 @@ use crate::{
     upstream::{self, Journal, ListedModel},
 };
 
-/// Upstreams whose background may wait to be begun: as many as one reload may bring.
-const MAX_BEGUN: usize = 1024;
+/// Upstreams whose background may wait to be begun, beside those of the start, for which nobody is there yet to take them.
+const MAX_BEGUN: usize = 64;
 
 /// What operators do while the core runs. Cheap to clone.
 #[derive(Clone)]
@@ -124,7 +124,8 @@ impl Administration {
             models: config.models.clone(),
             aliases: config.aliases.clone(),
         };
-        let (begun, to_begin) = mpsc::channel(MAX_BEGUN);
+        let first_count = setup.upstreams.len() + absent.added.len();
+        let (begun, to_begin) = mpsc::channel(first_count + MAX_BEGUN);
         let administration = Self {
             shared: Arc::new(Shared {
                 config,
