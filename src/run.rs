@@ -85,7 +85,7 @@ pub(crate) fn run(
         None => {
             let config = reload::core_config(configuration, runtimes.count())?;
             let core = runtimes.block_on(Core::new(config, stops.core.clone()))?;
-            CorePlace::Here(core)
+            CorePlace::Here(Box::new(core))
         }
     };
     let bind = |setting, address| listeners::bind(setting, address, runtimes.count());

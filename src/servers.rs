@@ -16,7 +16,7 @@ use crate::{listeners::Listeners, shutdown::Stops};
 #[derive(Clone)]
 pub(crate) enum CorePlace {
     /// In this process.
-    Here(Core),
+    Here(Box<Core>),
     /// In others.
     Elsewhere {
         /// Their addresses, in order of preference.
@@ -30,7 +30,7 @@ impl CorePlace {
     /// The core, where it is in this process.
     pub(crate) fn here(&self) -> Option<Core> {
         match self {
-            Self::Here(core) => Some(core.clone()),
+            Self::Here(core) => Some(Core::clone(core)),
             Self::Elsewhere { .. } => None,
         }
     }

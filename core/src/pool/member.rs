@@ -59,7 +59,7 @@ impl CredentialId {
         let candidate = milliseconds << RANDOM_BITS | fastrand::u64(..1 << RANDOM_BITS);
         let next = |last: u64| candidate.max(last + 1);
         let last = LAST
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
                 Some(next(last))
             })
             .unwrap_or_else(|last| last);
