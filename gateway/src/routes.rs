@@ -1,4 +1,4 @@
-//! The routes: one table ([`table`]) of which the router and the OpenAPI document are made.
+//! The routes: one table ([`table()`]) of which the router and the OpenAPI document are made.
 
 pub(crate) mod chat;
 mod cookies;
