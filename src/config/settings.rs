@@ -53,7 +53,7 @@ declare_settings! {
         model_aliases: Aliases = "MODEL_ALIASES", "–";
         /// The model that answers instead when the asked one can't.
         fallback_model: Option<ModelName> = "FALLBACK_MODEL", "–";
-        /// The GGUF file of the `local` upstream: a model on this machine's processor, asked for as `local` or by the file's name. Read at the start only.
+        /// The GGUF file of the `local` upstream: a model on this machine's processor, asked for as `local` or by the file's name.
         local_model: Option<PathBuf> = "LOCAL_MODEL", "the newest `.gguf` in `DATA_DIR/models`; none there: no `local` upstream";
         /// Proxy for `https:` upstreams. `https_proxy` is read too.
         https_proxy: Option<ProxyUrl> = "HTTPS_PROXY", "–";
