@@ -5,6 +5,8 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::bail;
@@ -17,6 +19,11 @@ use super::{make, not_writable};
 
 /// The file that is locked. It stays when the process ends: a lock on a file that was removed would be nobody's.
 const FILE_NAME: &str = "llm2api.lock";
+
+/// How long the lock is waited for: whoever restarts llm2api by killing it starts the next one before the last is quite gone.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A folder that is ours until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -43,7 +50,7 @@ impl FolderLock {
         });
         let explain = |error| not_writable(folder, &error, setting);
         let mut file = opened.map_err(explain)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match lock(&file) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let holder = match holder(&mut file) {
@@ -63,6 +70,17 @@ impl FolderLock {
         });
         named.map_err(explain)?;
         Ok(Self { _file: file })
+    }
+}
+
+/// Locks a file, or says why not after a moment.
+fn lock(file: &File) -> rustix::io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(PAUSE),
+            locked => return locked,
+        }
     }
 }
 
