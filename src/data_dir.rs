@@ -4,7 +4,7 @@ mod lock;
 
 use std::{
     fs::{self, DirBuilder},
-    io,
+    io::{self, ErrorKind},
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::Path,
 };
@@ -46,6 +46,16 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
 /// Names the folder, its owner and us, and what to run; `or_set` are settings that help as well.
 pub(crate) fn not_writable(folder: &Path, error: &io::Error, or_set: &str) -> anyhow::Error {
     let shown = folder.display();
+    let what_helps = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("make room"),
+        ErrorKind::ReadOnlyFilesystem => Some("mount it writable"),
+        _ => None,
+    };
+    if let Some(what_helps) = what_helps {
+        return anyhow!(
+            "the folder {shown} is not writable: {error}; {what_helps}, or set {or_set}"
+        );
+    }
     let uid = rustix::process::getuid().as_raw();
     // What isn't there belongs to whom the folder above it does.
     let owner = folder
@@ -60,4 +70,26 @@ pub(crate) fn not_writable(folder: &Path, error: &io::Error, or_set: &str) -> an
     anyhow!(
         "the folder {shown} is not writable: {error}; its owner is uid {owner}, we are uid {uid}: run `{make}chown -R {uid} {shown}`, or set {or_set}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_nobody_owns_is_not_to_be_chowned() {
+        for (kind, text, what_helps) in [
+            (ErrorKind::StorageFull, "no storage space", "make room"),
+            (
+                ErrorKind::ReadOnlyFilesystem,
+                "read-only filesystem or storage medium",
+                "mount it writable",
+            ),
+        ] {
+            let error = not_writable(Path::new("/d"), &kind.into(), "DATA_DIR");
+            let expected =
+                format!("the folder /d is not writable: {text}; {what_helps}, or set DATA_DIR");
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 }

@@ -118,6 +118,8 @@ const READONLY: i32 = 8;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const NOT_A_DATABASE: i32 = 26;
+/// An extended code: the file of shared memory beside the log has no room to grow in.
+const SHARED_MEMORY_SIZE: i32 = 4874;
 
 impl StoreError {
     /// What the system said of a file.
@@ -146,6 +148,7 @@ impl StoreError {
         let file = file.to_owned();
         // Above the lowest byte a code has its details.
         match (code.map(|code| code & 0xff), what) {
+            _ if code == Some(SHARED_MEMORY_SIZE) => Self::Full { file },
             (Some(BUSY | LOCKED), _) => Self::Locked { file },
             (Some(READONLY), _) => Self::ReadOnly { file },
             (Some(FULL), _) => Self::Full { file },
