@@ -16,11 +16,13 @@ mod outcome;
 mod pace;
 mod reason;
 mod record;
+mod rest;
 mod ring;
 mod roster;
 mod saved;
 mod standing;
 mod timers;
+mod turns;
 mod verdict;
 mod waiting;
 
@@ -88,6 +90,8 @@ struct Shared {
     to_keep: Vec<usize>,
     /// `None`: never opens.
     breaker: Option<Breaker>,
+    /// The credential with which an attempt failed last by the upstream's fault, or its own.
+    last_failed: Option<usize>,
     /// Those who wait for a lease, the first come first. While one waits, nothing can be leased.
     waiters: VecDeque<Waiter>,
 }
@@ -138,6 +142,7 @@ impl Pool {
                 by_fingerprint: HashMap::new(),
                 to_keep: Vec::new(),
                 breaker: breaks.then(|| Breaker::new(Instant::now())),
+                last_failed: None,
                 waiters: VecDeque::new(),
             }),
             is_shaky: AtomicBool::new(false),
@@ -186,6 +191,11 @@ impl Pool {
             grant.hand_over(self);
             shared = self.shared();
         }
+        // Nor is that theirs who come later which they would wait for.
+        let wish = Wish {
+            is_patient: !shared.waiters.is_empty(),
+            ..wish
+        };
         let leased = shared.take(wish, now)?;
         let member = Arc::clone(shared.member(leased.taken.slot));
         drop(shared);
@@ -214,7 +224,11 @@ impl Pool {
             usage.last_error.clone_from(&failure.message);
         }
         let is_renewed = shared.keep_secret_if_changed(taken.slot);
-        let (was_open, is_open) = self.note_in_breaker(&mut shared, *admission, outcome, now);
+        let of_upstream = match shared.is_own_failure(leased, outcome) {
+            true => &Outcome::SaysNothing,
+            false => outcome,
+        };
+        let (was_open, is_open) = self.note_in_breaker(&mut shared, *admission, of_upstream, now);
         let has_waiters = !shared.waiters.is_empty();
         let member = (before != after).then(|| {
             shared.keep_standing(taken.slot);
@@ -321,6 +335,23 @@ impl Pool {
 }
 
 impl Shared {
+    /// Whether an attempt's failure may be that of its credential: so it is when the last failure was its own too, and others are
+    /// usable. It says nothing of the upstream then.
+    fn is_own_failure(&mut self, leased: &Leased, outcome: &Outcome) -> bool {
+        let slot = leased.taken.slot;
+        match outcome {
+            Outcome::Unavailable => {
+                let is_again = self.last_failed.replace(slot) == Some(slot);
+                is_again && leased.admission != Admission::Probe && self.roster.has_others(slot)
+            }
+            Outcome::Succeeded => {
+                self.last_failed.take_if(|failed| *failed == slot);
+                false
+            }
+            _ => false,
+        }
+    }
+
     fn take(&mut self, wish: Wish<'_>, now: Instant) -> Result<Leased, NoLease> {
         let admission = match &self.breaker {
             None => Admission::Pass,

@@ -231,6 +231,7 @@ impl Tried {
             none_of: &self.limited_slots,
             rather_not: self.last_slot,
             tries_invalid,
+            ..Wish::default()
         })
     }
 }

@@ -41,6 +41,11 @@ impl Ring {
         })
     }
 
+    /// Whether no slot is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.links[END].after == END
+    }
+
     /// Puts a slot that is not in the ring at its end.
     pub(super) fn push(&mut self, slot: usize) {
         let at = slot + 1;
@@ -96,6 +101,7 @@ mod tests {
                     ring.push(slot);
                 }
                 prop_assert_eq!(ring.iter().collect::<Vec<_>>(), Vec::from(queue.clone()));
+                prop_assert_eq!(ring.is_empty(), queue.is_empty());
             }
         }
     }

@@ -12,16 +12,21 @@ use super::{
     address_limit::{AddressLimit, Refused},
     outcome::Outcome,
     pace::Pace,
+    rest::Rest,
     ring::Ring,
     saved::{Proof, SavedStanding, WallClock},
     standing::{Standing, State},
     timers::Timers,
+    turns::Turns,
     verdict::{CheckInterval, Verdict},
 };
 use crate::{config::Cooldown, upstream::LimitedBy};
 
 /// Slots that are put back into the ring at once: the first request after ten thousand cooled must not wait for all of them.
 const MOVED_AT_ONCE: usize = 16;
+
+/// Slots to which one is compared: all of most pools, and of large ones enough.
+const MAX_COMPARED: usize = 64;
 
 /// The credentials of one upstream.
 #[derive(Debug)]
@@ -33,10 +38,15 @@ pub(super) struct Roster {
     ready: Ring,
     full_count: usize,
     paced: Timers,
+    /// Those that pause after a failure, in the order in which they were used.
+    pausing: Ring,
+    resting: Timers,
     cooling: Timers,
     trials: Timers,
     checks: Timers,
     address_limit: AddressLimit,
+    /// The number of the turn that was taken last.
+    last_turn: u64,
 }
 
 /// What holds for all credentials of an upstream.
@@ -59,6 +69,8 @@ struct Slot {
     standing: Standing,
     in_flight: u32,
     pace: Pace,
+    rest: Rest,
+    turns: Turns,
     place: Place,
     last_used: Instant,
     /// Whether it is left unused by hand.
@@ -83,6 +95,8 @@ enum Place {
     Full,
     /// It has had as many requests in a minute as it may have.
     Paced(Instant),
+    /// It pauses after a failure: it may be leased where no other can, or will soon.
+    Resting(Instant),
     /// It is left alone after a limit.
     Cooling(Instant),
     /// It is invalid or disabled, or nobody's.
@@ -115,6 +129,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) rather_not: Option<usize>,
     /// Whether one that is invalid may be tried, where its time has come, although others are valid.
     pub(crate) tries_invalid: bool,
+    /// Whether it would wait a little for one that has had less than those which are ready.
+    pub(crate) is_patient: bool,
 }
 
 /// A slot that was leased; to be given back.
@@ -144,10 +160,13 @@ impl Roster {
             ready: Ring::new(),
             full_count: 0,
             paced: Timers::default(),
+            pausing: Ring::new(),
+            resting: Timers::default(),
             cooling: Timers::default(),
             trials: Timers::default(),
             checks: Timers::default(),
             address_limit: AddressLimit::default(),
+            last_turn: 0,
         }
     }
 
@@ -163,6 +182,7 @@ impl Roster {
             None => {
                 self.slots.push(slot);
                 self.ready.grow();
+                self.pausing.grow();
                 self.slots.len() - 1
             }
         };
@@ -245,11 +265,23 @@ impl Roster {
         {
             return Ok(trial);
         }
-        match self.choose(wish) {
-            Some(slot) => Ok(self.take_ready(slot, now)),
+        match self.choose(wish, now) {
+            Some(slot) => Ok(self.take_chosen(slot, now)),
             // Better a trial than nothing.
-            None => self.take_trial(now).ok_or_else(|| self.none_ready()),
+            None => match self.first_held(wish, now) {
+                Some(until) => Err(NoLease::Busy(Some(until))),
+                None => self.take_trial(now).ok_or_else(|| self.none_ready()),
+            },
         }
+    }
+
+    /// Until when the first slot is held, for one who would wait for another.
+    fn first_held(&self, wish: Wish<'_>, now: Instant) -> Option<Instant> {
+        let held = self
+            .ready
+            .iter()
+            .filter_map(|slot| self.held_until(slot, now));
+        held.min().filter(|_| wish.is_patient)
     }
 
     /// Takes back what was leased.
@@ -257,12 +289,17 @@ impl Roster {
         let cooldown = self.rules.cooldown;
         let slot = &mut self.slots[taken.slot];
         slot.in_flight -= 1;
+        slot.turns.note_end(taken.begun_at, now);
         slot.standing.learn(taken.epoch, outcome, cooldown, now);
         match (outcome, slot.standing.state()) {
             (Outcome::Limited(_, LimitedBy::Address), State::Cooling { until, .. }) => {
                 self.note_address_limit(taken, until, now);
             }
-            (Outcome::Succeeded, _) => self.address_limit.note_let_in(taken.slot, taken.begun_at),
+            (Outcome::Succeeded, _) => {
+                slot.rest.note_answer();
+                self.address_limit.note_let_in(taken.slot, taken.begun_at);
+            }
+            (Outcome::Unavailable, _) => slot.rest.note_failure(now),
             _ => {}
         }
         self.settle(taken.slot, now);
@@ -288,8 +325,9 @@ impl Roster {
     /// Takes note that an attempt which still runs has been let in.
     pub(super) fn note_accepted(&mut self, taken: &Taken, now: Instant) {
         let (cooldown, accepted) = (self.rules.cooldown, Outcome::Succeeded);
-        let standing = &mut self.slots[taken.slot].standing;
-        standing.learn(taken.epoch, &accepted, cooldown, now);
+        let slot = &mut self.slots[taken.slot];
+        slot.standing.learn(taken.epoch, &accepted, cooldown, now);
+        slot.rest.note_answer();
         self.address_limit.note_let_in(taken.slot, taken.begun_at);
         self.settle(taken.slot, now);
     }
@@ -366,16 +404,33 @@ impl Roster {
         self.ready.iter().chain(others)
     }
 
+    /// Whether another credential than this one is usable: may be leased, now or soon.
+    pub(super) fn has_others(&self, slot: usize) -> bool {
+        let is_full = self.slots[slot].place == Place::Full;
+        self.full_count > usize::from(is_full)
+            || self
+                .ready
+                .iter()
+                .chain(self.paced.slots())
+                .chain(self.pausing.iter())
+                .any(|other| other != slot)
+    }
+
     /// When a credential can be leased though none comes back.
     fn next_ready_at(&self) -> Option<Instant> {
-        let instants = [self.paced.first(), self.cooling.first()];
+        let instants = [
+            self.paced.first(),
+            self.resting.first(),
+            self.cooling.first(),
+        ];
         instants.into_iter().flatten().min()
     }
 
     /// Puts slots whose time has come back into the ring.
     fn move_due(&mut self, now: Instant) {
         for _ in 0..MOVED_AT_ONCE {
-            let Some(slot) = self.cooling.due(now).or_else(|| self.paced.due(now)) else {
+            let timers = [&self.cooling, &self.paced, &self.resting];
+            let Some(slot) = timers.iter().find_map(|timers| timers.due(now)) else {
                 return;
             };
             self.slots[slot].standing.warm_up(now);
@@ -383,10 +438,19 @@ impl Roster {
         }
     }
 
-    fn choose(&self, wish: Wish<'_>) -> Option<usize> {
+    fn choose(&self, wish: Wish<'_>, now: Instant) -> Option<usize> {
+        let has_ready = !self.ready.is_empty();
+        // Those that pause wait for the others to come back; where others are there, they are not wished for.
+        let may_pause = match wish.is_patient {
+            true => has_ready || self.full_count > 0,
+            false => !has_ready && self.full_count > 0,
+        };
+        let pausing = self.pausing.iter().filter(|_| !may_pause);
         let mut wished = self
             .ready
             .iter()
+            .filter(|&slot| !wish.is_patient || self.held_until(slot, now).is_none())
+            .chain(pausing)
             .filter(|slot| !wish.none_of.contains(slot));
         let first = wished.next()?;
         match wish.rather_not {
@@ -395,10 +459,27 @@ impl Roster {
         }
     }
 
-    fn take_ready(&mut self, slot: usize, now: Instant) -> Taken {
+    /// Until when a slot lets others catch up that have had less, where it does.
+    fn held_until(&self, slot: usize, now: Instant) -> Option<Instant> {
+        let until = self.slots[slot].turns.held_until(now)?;
+        let count = self.slots.len();
+        let others =
+            (1..count.min(MAX_COMPARED)).map(|distance| &self.slots[(slot + distance) % count]);
+        let is_ahead = |other: &Slot| {
+            matches!(other.place, Place::Ready | Place::Full)
+                && self.slots[slot].turns.is_ahead_of(&other.turns)
+        };
+        others.into_iter().any(is_ahead).then_some(until)
+    }
+
+    fn take_chosen(&mut self, slot: usize, now: Instant) -> Taken {
+        let ring = match self.slots[slot].place {
+            Place::Resting(_) => &mut self.pausing,
+            _ => &mut self.ready,
+        };
         // Out of its place, so that it goes to the ring's end.
-        self.ready.remove(slot);
-        self.ready.push(slot);
+        ring.remove(slot);
+        ring.push(slot);
         self.begin(slot, false, now)
     }
 
@@ -419,6 +500,7 @@ impl Roster {
         let entry = &mut self.slots[slot];
         entry.in_flight += 1;
         entry.last_used = now;
+        self.last_turn = entry.turns.note_begin();
         if let Some(limit) = self.rules.requests_per_minute {
             entry.pace.note(limit, now);
         }
@@ -433,12 +515,13 @@ impl Roster {
     }
 
     fn none_ready(&self) -> NoLease {
-        if self.ready.iter().next().is_some() {
+        if !self.ready.is_empty() {
             return NoLease::Unwished;
         }
         let soonest = self.next_ready_at();
         match soonest {
             _ if self.full_count > 0 || self.paced.first().is_some() => NoLease::Busy(soonest),
+            _ if self.resting.first().is_some() => NoLease::Unwished,
             Some(until) => NoLease::Cooling(until),
             None => NoLease::NoneValid,
         }
@@ -460,10 +543,18 @@ impl Roster {
             return;
         }
         slot.place = new;
+        if matches!(old, Place::Out | Place::Cooling(_)) {
+            // What it missed meanwhile it need not make up for.
+            slot.turns.catch_up(self.last_turn);
+        }
         match old {
             Place::Ready => self.ready.remove(at),
             Place::Full => self.full_count -= 1,
             Place::Paced(until) => self.paced.change(at, Some(until), None),
+            Place::Resting(until) => {
+                self.pausing.remove(at);
+                self.resting.change(at, Some(until), None);
+            }
             Place::Cooling(until) => self.cooling.change(at, Some(until), None),
             Place::Out => {}
         }
@@ -471,6 +562,10 @@ impl Roster {
             Place::Ready => self.ready.push(at),
             Place::Full => self.full_count += 1,
             Place::Paced(until) => self.paced.change(at, None, Some(until)),
+            Place::Resting(until) => {
+                self.pausing.push(at);
+                self.resting.change(at, None, Some(until));
+            }
             Place::Cooling(until) => self.cooling.change(at, None, Some(until)),
             Place::Out => {}
         }
@@ -488,6 +583,8 @@ impl Slot {
             standing: newcomer.standing,
             in_flight: 0,
             pace: Pace::default(),
+            rest: Rest::default(),
+            turns: Turns::default(),
             place: Place::Out,
             trial_at: None,
             check_at: None,
@@ -528,7 +625,10 @@ impl Slot {
         let paced = rules
             .requests_per_minute
             .and_then(|limit| self.pace.full_until(limit, now));
-        paced.map_or(Place::Ready, Place::Paced)
+        if let Some(until) = paced {
+            return Place::Paced(until);
+        }
+        self.rest.until(now).map_or(Place::Ready, Place::Resting)
     }
 }
 

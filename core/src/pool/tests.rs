@@ -1,6 +1,6 @@
 use std::{num::NonZeroU32, time::Duration};
 
-use futures_util::poll;
+use futures_util::{StreamExt, poll, stream::FuturesUnordered};
 
 use super::*;
 use crate::{
@@ -163,9 +163,10 @@ async fn an_outage_empties_no_pool() {
     assert_eq!(lease(&pool).err(), Some(NoLease::Broken(None)));
     probe.accepted();
     // Its answer has only begun, and yet all three are back.
-    let all: Vec<_> = (0..3)
+    let mut all: Vec<_> = (0..3)
         .map(|_| lease(&pool).expect("ready").slot())
         .collect();
+    all.sort_unstable();
     assert_eq!(all, [0, 1, 2]);
 }
 
@@ -248,4 +249,62 @@ async fn a_trial_that_is_answered_brings_the_credential_back_with_its_first_toke
     assert_eq!(lease(&pool).err(), Some(NoLease::NoneValid));
     trial.accepted();
     assert!(lease(&pool).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_credential_that_keeps_failing_is_no_outage_while_others_are_there() {
+    let pool = pool(2, one_at_a_time());
+    let good = lease(&pool).expect("ready");
+    for _ in 0..30 {
+        fail(&pool, FailureKind::Unavailable);
+        tokio::time::advance(SECOND).await;
+    }
+    drop(good);
+
+    // An upstream where both fail is one: the first failure counted.
+    for _ in 0..4 {
+        fail(&pool, FailureKind::Unavailable);
+    }
+    assert!(matches!(lease(&pool), Err(NoLease::Broken(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_are_spread_evenly_however_long_their_answers_are() {
+    const COUNT: usize = 1000;
+    for seed in 0..20 {
+        let rules = Rules {
+            concurrency: NonZeroU32::new(2),
+            ..rules()
+        };
+        let pool = pool(5, rules);
+        let pools = [Arc::clone(&pool)];
+        let mut random = fastrand::Rng::with_seed(seed);
+        let started = Instant::now();
+        let (mut counts, mut work) = ([0_u32; 5], Duration::ZERO);
+        let mut begun = 0;
+        let mut running = FuturesUnordered::new();
+        while begun < COUNT || !running.is_empty() {
+            while begun < COUNT && running.len() < 100 {
+                begun += 1;
+                let length = Duration::from_millis(random.u64(200..4000));
+                work += length;
+                let pools = &pools;
+                running.push(async move {
+                    let until = Instant::now() + 3600 * SECOND;
+                    let (_, mut lease) = first_free(pools, until).await.expect("served");
+                    tokio::time::sleep(length).await;
+                    lease.succeeded();
+                    lease.slot()
+                });
+            }
+            if let Some(slot) = running.next().await {
+                counts[slot] += 1;
+            }
+        }
+        let (least, most) = (counts.iter().min(), counts.iter().max());
+        let (least, most) = (least.expect("five"), most.expect("five"));
+        assert!(most * 100 <= least * 106, "{counts:?}");
+        let share = work.as_secs_f64() / (10.0 * started.elapsed().as_secs_f64());
+        assert!(share > 0.92, "they pause too long: {share}");
+    }
 }

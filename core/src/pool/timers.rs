@@ -29,6 +29,11 @@ impl Timers {
         self.by_instant.first().map(|&(at, _)| at)
     }
 
+    /// The slots, the soonest first.
+    pub(super) fn slots(&self) -> impl Iterator<Item = usize> {
+        self.by_instant.iter().map(|&(_, slot)| slot)
+    }
+
     /// The slot that is due first, where one is.
     pub(super) fn due(&self, now: Instant) -> Option<usize> {
         self.by_instant

@@ -127,7 +127,11 @@ impl Shared {
         if self.waiters.is_empty() {
             return Err(None);
         }
-        let leased = self.take(Wish::default(), now).map_err(NoLease::until)?;
+        let wish = Wish {
+            is_patient: true,
+            ..Wish::default()
+        };
+        let leased = self.take(wish, now).map_err(NoLease::until)?;
         // There is one: it was looked for above.
         let waiter = self.waiters.pop_front().ok_or(None)?;
         let member = Arc::clone(self.member(leased.taken.slot));

@@ -123,18 +123,34 @@ impl Watched {
         self.is_there[slot] && !self.is_disabled[slot]
     }
 
-    /// Whether a slot may be leased, by the rules alone.
-    fn may_be_leased(&self, slot: usize) -> bool {
-        let below = |limit: Option<NonZeroU32>, count: usize| {
-            limit.is_none_or(|limit| count < limit.get() as usize)
-        };
+    /// Whether a slot's credential may be leased, but for its limits.
+    fn is_usable(&self, slot: usize) -> bool {
         let is_usable = match self.roster.state(slot) {
             State::Usable { .. } => true,
             State::Cooling { until, .. } => until <= self.now,
             State::Invalid(_) => false,
         };
-        is_usable
-            && self.is_wanted(slot)
+        is_usable && self.is_wanted(slot)
+    }
+
+    /// Whether a slot's credential has as many leases as it may have.
+    fn is_full(&self, slot: usize) -> bool {
+        let limit = self.rules.concurrency;
+        self.is_usable(slot)
+            && limit.is_some_and(|limit| self.in_flight(slot) >= limit.get() as usize)
+    }
+
+    /// Whether a slot's credential pauses after a failure.
+    fn rests(&self, slot: usize) -> bool {
+        self.roster.slots[slot].rest.until(self.now).is_some()
+    }
+
+    /// Whether a slot may be leased, by the rules alone.
+    fn may_be_leased(&self, slot: usize) -> bool {
+        let below = |limit: Option<NonZeroU32>, count: usize| {
+            limit.is_none_or(|limit| count < limit.get() as usize)
+        };
+        self.is_usable(slot)
             && below(self.rules.concurrency, self.in_flight(slot))
             && below(
                 self.rules.requests_per_minute,
@@ -145,6 +161,11 @@ impl Watched {
     fn take(&mut self, tries_invalid: bool) -> Result<usize, NoLease> {
         let may: Vec<bool> = (0..self.begun.len())
             .map(|slot| self.may_be_leased(slot))
+            .collect();
+        // One that pauses after a failure waits for another that is full.
+        let is_any_full = (0..may.len()).any(|slot| self.is_full(slot));
+        let must: Vec<bool> = (0..may.len())
+            .map(|slot| may[slot] && !(is_any_full && self.rests(slot)))
             .collect();
         let states: Vec<State> = (0..may.len()).map(|slot| self.roster.state(slot)).collect();
         let trials: Vec<_> = self
@@ -166,16 +187,22 @@ impl Watched {
                         trials[slot].is_some_and(|at| at <= self.now),
                         "a trial too early"
                     );
-                    assert!(tries_invalid || !may.contains(&true), "a trial out of need");
+                    assert!(
+                        tries_invalid || !must.contains(&true),
+                        "a trial out of need"
+                    );
                 } else {
                     assert!(may[slot], "{:?}", states[slot]);
+                    let has_rested = |slot: usize| may[slot] && !self.rests(slot);
+                    let is_needed = !(0..may.len()).any(has_rested);
+                    assert!(!self.rests(slot) || is_needed, "it should pause");
                 }
                 self.begun[slot].push_back(self.now);
                 self.leases.push(taken);
                 Ok(slot)
             }
             Err(none) => {
-                assert!(!may.contains(&true), "{none:?} though one may be leased");
+                assert!(!must.contains(&true), "{none:?} though one may be leased");
                 let wanted = |slot: usize| self.is_wanted(slot);
                 let limited =
                     |slot: usize| wanted(slot) && matches!(states[slot], State::Usable { .. });
@@ -437,6 +464,42 @@ fn one_that_is_let_in_after_another_was_limited_shows_that_the_address_is_not() 
             false => assert_eq!(fourth.expect("ready").slot, 3, "{outcome:?} {ends_before}"),
         }
     }
+}
+
+#[test]
+fn one_that_fails_pauses_for_as_long_as_others_answer() {
+    let rules = Rules {
+        concurrency: NonZeroU32::new(1),
+        ..rules()
+    };
+    let mut watched = Watched::new(2, rules);
+    let failing = lease(&mut watched);
+    let good = lease(&mut watched);
+    let (roster, now) = (&mut watched.roster, watched.now);
+    roster.give_back(&failing, &Outcome::Unavailable, now);
+    let pause = Duration::from_millis(100);
+    let mut take = |at| roster.take(Wish::default(), at).map(|taken| taken.slot);
+    assert_eq!(take(now), Err(NoLease::Busy(Some(now + pause))));
+    assert_eq!(take(now + pause), Ok(failing.slot));
+
+    // Where the other answers no more, there is nobody to wait for.
+    let mut watched = Watched::new(2, rules);
+    let failing = lease(&mut watched);
+    let (roster, now) = (&mut watched.roster, watched.now);
+    roster.give_back(&failing, &Outcome::Unavailable, now);
+    assert_eq!(
+        roster.take(Wish::default(), now).map(|taken| taken.slot),
+        Ok(good.slot)
+    );
+    let dead = Taken {
+        slot: good.slot,
+        ..good
+    };
+    roster.give_back(&dead, &Outcome::Refused(InvalidReason::Expired), now);
+    assert_eq!(
+        roster.take(Wish::default(), now).map(|taken| taken.slot),
+        Ok(failing.slot)
+    );
 }
 
 #[test]
