@@ -9,9 +9,10 @@ mod sessions;
 mod streams;
 
 use llm2api_test_support::{
-    Answer, Deployment, Llm2Api, ScriptedChatUi,
+    Answer, Deployment, Llm2Api, Request, ScriptedChatUi,
     llm2api::Starting,
     scripted_chat_ui::{Family, Setup},
+    within,
 };
 use serde_json::{Value, json};
 
@@ -52,6 +53,17 @@ impl Stage {
         Self { site, instance }
     }
 
+    /// Its credentials, as an administrator sees them.
+    async fn cookies(&self) -> Vec<Value> {
+        cookies(&self.instance).await
+    }
+
+    /// Waits until its credentials are as a test wants them.
+    async fn cookies_are(&self, what: &str, are_so: impl Fn(&[Value]) -> bool) {
+        let seen = async { while !are_so(&self.cookies().await) {} };
+        within(&format!("the cookies to be {what}"), seen).await;
+    }
+
     /// Asks with these messages, and reads the whole answer.
     async fn ask(&self, stream: bool, messages: Value) -> Answer {
         self.instance.chat(request(stream, messages)).await
@@ -61,6 +73,14 @@ impl Stage {
     async fn say_hello(&self, stream: bool) -> Answer {
         self.ask(stream, hello()).await
     }
+}
+
+/// The credentials of an instance, as an administrator sees them.
+async fn cookies(instance: &Llm2Api) -> Vec<Value> {
+    let list = instance
+        .administer(Request::get("/cookies?limit=1000"))
+        .await;
+    list.json()["data"].as_array().unwrap().clone()
 }
 
 fn hello() -> Value {

@@ -38,11 +38,19 @@ pub struct Llm2Api {
     core: Option<Process>,
     http: SocketAddr,
     grpc: SocketAddr,
+    starting: Starting,
+    data: TempDir,
+}
+
+/// What is left of an instance that was killed: its state.
+#[derive(Debug)]
+pub struct Killed {
+    starting: Starting,
     data: TempDir,
 }
 
 /// An instance to be started.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Starting {
     program: PathBuf,
     deployment: Deployment,
@@ -93,6 +101,23 @@ impl Llm2Api {
     /// Asks for a chat completion, and reads the whole answer.
     pub async fn chat(&self, body: impl Into<bytes::Bytes>) -> Answer {
         self.exchange(&Request::chat(body)).await
+    }
+
+    /// Does what an administrator may, and reads the whole answer.
+    pub async fn administer(&self, request: Request) -> Answer {
+        self.exchange(&request.bearer(ADMIN_KEY)).await
+    }
+
+    /// Kills all processes, as `kill -9` does.
+    pub async fn kill(mut self) -> Killed {
+        if let Some(core) = &mut self.core {
+            core.kill().await;
+        }
+        self.gateway.kill().await;
+        Killed {
+            starting: self.starting,
+            data: self.data,
+        }
     }
 
     /// What it logged so far.
@@ -168,6 +193,10 @@ impl Starting {
     /// When it does not get ready.
     pub async fn start(self) -> Llm2Api {
         let data = TempDir::new().expect("a temporary folder can be made");
+        self.start_in(data).await
+    }
+
+    async fn start_in(self, data: TempDir) -> Llm2Api {
         let mut settings = vec![
             ("LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("GRPC_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
@@ -180,7 +209,7 @@ impl Starting {
             std::fs::write(&path, file).expect("a temporary folder takes a file");
             settings.push(("CONFIG".to_owned(), path.display().to_string()));
         }
-        settings.extend(self.settings);
+        settings.extend(self.settings.iter().cloned());
         let instance = match self.deployment {
             Deployment::Serve => {
                 let serve = Process::start(&self.program, "serve", &with_data(&settings, &data));
@@ -191,6 +220,7 @@ impl Starting {
                     core: None,
                     http,
                     grpc,
+                    starting: self,
                     data,
                 }
             }
@@ -205,12 +235,30 @@ impl Starting {
                     core: Some(core),
                     http,
                     grpc,
+                    starting: self,
                     data,
                 }
             }
         };
         within("the instance to be ready", instance.ready()).await;
         instance
+    }
+}
+
+impl Killed {
+    /// The folder with its state.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Starts it again with the same state, and waits until it is ready.
+    ///
+    /// # Panics
+    ///
+    /// When it does not get ready.
+    pub async fn start_again(self) -> Llm2Api {
+        self.starting.start_in(self.data).await
     }
 }
 

@@ -105,8 +105,12 @@ struct State {
     reply: Reply,
     /// Instead of the ones above, for messages of these sessions.
     by_session: HashMap<String, Reply>,
+    /// How many messages these sessions may send; more are too many.
+    session_limits: HashMap<String, usize>,
     /// How often each session was refused a conversation.
     refusals: HashMap<String, usize>,
+    /// How often each session was asked after.
+    probes: HashMap<String, usize>,
     message_count: usize,
     /// How many of the next deletions fail.
     failing_deletions: usize,
@@ -137,7 +141,9 @@ impl ScriptedChatUi {
                 queued: VecDeque::new(),
                 reply: Reply::text(&["Hello"]),
                 by_session: HashMap::new(),
+                session_limits: HashMap::new(),
                 refusals: HashMap::new(),
+                probes: HashMap::new(),
                 message_count: 0,
                 failing_deletions: 0,
                 accepted: HashSet::new(),
@@ -173,6 +179,18 @@ impl ScriptedChatUi {
     /// Answers every message of this session so, whatever is said for all.
     pub fn answer_session(&self, cookie: &str, reply: Reply) {
         self.state().by_session.insert(cookie.to_owned(), reply);
+    }
+
+    /// Lets a session send so many messages from now on, and refuses more as too many.
+    pub fn limit_session(&self, cookie: &str, messages: usize) {
+        let mut state = self.state();
+        state.session_limits.insert(cookie.to_owned(), messages);
+    }
+
+    /// How often it was asked what a session is worth.
+    #[must_use]
+    pub fn probes(&self, cookie: &str) -> usize {
+        self.state().probes.get(cookie).copied().unwrap_or(0)
     }
 
     /// How often a session was refused a conversation.

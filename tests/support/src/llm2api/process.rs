@@ -130,6 +130,12 @@ impl Process {
         self.signal(Signal::HUP);
     }
 
+    /// Ends it in the middle of whatever it does, and waits until it is gone.
+    pub(super) async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.ended().await;
+    }
+
     fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.pid, signal).expect("the process is still there");
     }

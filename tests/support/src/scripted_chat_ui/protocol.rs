@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::{Family, Session, Shared, form, record::Conversation, reply::Reply};
 use crate::http1::Head;
 
+/// The conversation that none is, by which clients ask what a session is worth.
+const NO_CONVERSATION: &str = "000000000000000000000000";
+
 /// A request.
 pub(super) struct Request {
     pub(super) method: String,
@@ -159,6 +162,11 @@ impl Shared {
         }
         if let ("GET", ["api", ..]) = (request.method.as_str(), segments.as_slice()) {
             return Err(self.read(request, &segments, &visitor));
+        }
+        if let ["conversation", NO_CONVERSATION, "stop-generating"] = segments.as_slice()
+            && let Some(cookie) = self.cookie(request)
+        {
+            *self.state().probes.entry(cookie).or_default() += 1;
         }
         let Visitor::Known(cookie) = visitor else {
             let makes = matches!(segments.as_slice(), ["conversation"]);
@@ -325,11 +333,12 @@ impl Shared {
         let reply = {
             let mut state = self.state();
             state.message_count += 1;
-            if self
-                .setup
-                .message_limit
-                .is_some_and(|limit| state.message_count > limit)
-            {
+            let is_over = match state.session_limits.get_mut(cookie) {
+                Some(left) => left.checked_sub(1).map(|less| *left = less).is_none(),
+                None => false,
+            };
+            let limit = self.setup.message_limit;
+            if is_over || limit.is_some_and(|limit| state.message_count > limit) {
                 return Err(Whole::message(
                     429,
                     "You are sending too many messages. Try again later.",
