@@ -3,6 +3,7 @@
 mod command_line;
 mod grpcurl;
 mod http;
+mod kept;
 mod page;
 
 use llm2api_test_support::{
