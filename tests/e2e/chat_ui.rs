@@ -1,10 +1,12 @@
 //! Chats at an upstream that is a chat-ui.
 
 mod answers;
+mod killed;
 mod kinds;
 mod leaving;
 mod limits;
 mod many_sessions;
+mod secrets;
 mod sessions;
 mod streams;
 

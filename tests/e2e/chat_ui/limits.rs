@@ -1,12 +1,12 @@
 //! What a chat-ui refuses, and what it has nothing for.
 
 use llm2api_test_support::{
-    Deployment,
+    Deployment, Request,
     scripted_chat_ui::{Family, Reply, Setup},
 };
 use serde_json::{Value, json};
 
-use super::{FAMILIES, Stage, hello};
+use super::{FAMILIES, Stage, hello, request};
 use crate::{stage::MODEL, upstream_errors::verdict};
 
 both_deployments! {
@@ -15,6 +15,7 @@ both_deployments! {
     a_prompt_too_long_says_so,
     a_model_that_is_gone_is_not_found,
     a_spent_quota_is_told_apart,
+    what_clients_do_changes_no_state,
 }
 
 async fn too_many_messages_cool_the_session(deployment: Deployment) {
@@ -112,4 +113,38 @@ async fn a_spent_quota_is_told_apart(deployment: Deployment) {
     assert_eq!(answer.status, 429);
     assert_eq!(answer.header("x-should-retry"), Some("false"));
     stage.site.has_deleted(1).await;
+}
+
+async fn what_clients_do_changes_no_state(deployment: Deployment) {
+    let keys = "cookies = [\"one-session-of-mine\", \"another-session-of-mine\"]";
+    let stage = Stage::with(deployment, Setup::new(Family::New, MODEL), keys).await;
+    let too_long = r#"{"message":"Message too long."}"#;
+    let refusal = Reply::refusal(400, "application/json", too_long);
+    stage.site.answer(refusal);
+    let mut client = stage.instance.client().await;
+    for _ in 0..1000 {
+        let request = Request::chat(request(true, hello()));
+        assert_eq!(client.exchange(&request).await.status, 400);
+    }
+    stage.site.answer(Reply::started().think());
+    for number in 1000..1200 {
+        let mut client = stage.instance.client().await;
+        client.send(&Request::chat(request(true, hello()))).await;
+        let asked = stage
+            .site
+            .conversation(number, "asked", |one| one.message.is_some());
+        asked.await;
+        client.leave();
+    }
+    stage.site.answer(Reply::text(&["Hello"]));
+    for _ in 0..4 {
+        assert_eq!(stage.say_hello(true).await.status, 200);
+    }
+    for cookie in stage.cookies().await {
+        let told = ["state", "reason", "failures", "last_error"].map(|name| cookie[name].clone());
+        assert_eq!(json!(told), json!(["valid", null, 0, null]));
+    }
+    let log = stage.instance.log();
+    assert!(!log.contains("upstream keeps failing"));
+    stage.site.has_deleted(1204).await;
 }

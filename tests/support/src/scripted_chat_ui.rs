@@ -209,6 +209,12 @@ impl ScriptedChatUi {
         self.state().failing_deletions = count;
     }
 
+    /// How many of the next deletions are still to fail.
+    #[must_use]
+    pub fn failing_deletions(&self) -> usize {
+        self.state().failing_deletions
+    }
+
     /// Makes conversations from now on, but says so only when this is opened.
     pub fn hold_creations(&self, signal: &Signal) {
         self.state().creations = Some(signal.clone());
