@@ -4,7 +4,7 @@
 //! its service's own, and what comes back into the contract's events; and it says of a failure what it was, so that
 //! the attempt loop can decide what follows.
 
-mod bounded_body;
+pub(crate) mod bounded_body;
 mod challenge;
 mod chat_ui;
 mod cookie_header;
@@ -12,11 +12,12 @@ mod cookie_secret;
 pub(crate) mod credential;
 mod detecting;
 pub(crate) mod failure;
-mod http_client;
+pub(crate) mod http_client;
 mod journal;
+pub(crate) mod json_repair;
 #[cfg(feature = "local")]
 mod local;
-mod media_type;
+pub(crate) mod media_type;
 mod openai;
 mod pasted;
 mod preview;

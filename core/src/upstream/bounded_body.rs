@@ -7,21 +7,21 @@ use http_body_util::BodyExt;
 use super::http_client::{ConnectionError, ResponseBody};
 
 /// What was read.
-pub(super) struct Bounded {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Bounded {
+    pub(crate) bytes: Vec<u8>,
     /// Why that is not all.
-    pub(super) incomplete: Option<Incomplete>,
+    pub(crate) incomplete: Option<Incomplete>,
 }
 
 /// Why a body was not read to its end.
-pub(super) enum Incomplete {
+pub(crate) enum Incomplete {
     TooLarge,
     TimedOut,
     Broken(ConnectionError),
 }
 
 /// Reads a body until it ends, is larger than `limit`, breaks, or the time is up.
-pub(super) async fn read_bounded(mut body: ResponseBody, limit: usize, time: Duration) -> Bounded {
+pub(crate) async fn read_bounded(mut body: ResponseBody, limit: usize, time: Duration) -> Bounded {
     let mut bytes = Vec::new();
     let read = async {
         while let Some(frame) = body.frame().await {

@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 use url::{Host, Url};
 
 use self::{by_proxy::ClientsByProxy, direct::Direct, settings::Settings};
-pub(super) use self::{
+pub(crate) use self::{
     connection_failure::ConnectionError, response_body::ResponseBody, target::Target,
 };
 use super::{Failure, FailureKind};
@@ -76,9 +76,9 @@ pub enum AddressError {
     Client(#[source] reqwest::Error),
 }
 
-/// The clients of one upstream.
+/// The clients of one upstream, or of another service that the operator named.
 #[derive(Debug)]
-pub(super) struct HttpClients {
+pub(crate) struct HttpClients {
     settings: Settings,
     /// Connections of our own; `None` where a proxy is on the way.
     direct: Option<Direct>,
@@ -97,23 +97,35 @@ impl HttpClients {
     ///
     /// [`AddressError`], so that a wrong address is known at the start and not at the first request.
     pub(super) fn new(config: &UpstreamConfig, general: &Config) -> Result<Self, AddressError> {
-        let proxy = egress::proxy(config, &general.proxies)?;
+        Self::for_address(&config.url, config.proxy.as_ref(), general)
+    }
+
+    /// The clients for a service at an address, by its own proxy where it has one.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::new`].
+    pub(crate) fn for_address(
+        url: &Url,
+        own_proxy: Option<&Url>,
+        general: &Config,
+    ) -> Result<Self, AddressError> {
+        let proxy = egress::proxy(url, own_proxy, &general.proxies)?;
         let is_tls = |url: &Url| url.scheme() == "https";
-        let tls = if is_tls(&config.url) || proxy.as_ref().is_some_and(is_tls) {
+        let tls = if is_tls(url) || proxy.as_ref().is_some_and(is_tls) {
             Some(Arc::new(tls::config([]).map_err(AddressError::Tls)?))
         } else {
             None
         };
-        Self::with(config, general, proxy, tls)
+        Self::with(url, general, proxy, tls)
     }
 
     fn with(
-        config: &UpstreamConfig,
+        url: &Url,
         general: &Config,
         proxy: Option<Url>,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<Self, AddressError> {
-        let url = &config.url;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(AddressError::Url);
         }
@@ -150,7 +162,7 @@ impl HttpClients {
     }
 
     /// How failures name the upstream: `host:port`.
-    pub(super) fn address(&self) -> &Arc<str> {
+    pub(crate) fn address(&self) -> &Arc<str> {
         &self.settings.address
     }
 
@@ -164,7 +176,7 @@ impl HttpClients {
     /// # Errors
     ///
     /// [`AddressError`].
-    pub(super) fn target(&self, url: Url) -> Result<Target, AddressError> {
+    pub(crate) fn target(&self, url: Url) -> Result<Target, AddressError> {
         let request = self.client().and_then(|client| client.get(url).build());
         let request = request.map_err(AddressError::Client)?;
         let login = request.headers().get(AUTHORIZATION).cloned();
@@ -201,7 +213,7 @@ impl HttpClients {
     /// # Errors
     ///
     /// What became of the connection.
-    pub(super) async fn get(
+    pub(crate) async fn get(
         &self,
         target: &Target,
         proxy: Option<&Url>,
@@ -241,7 +253,7 @@ impl HttpClients {
     }
 
     /// What an error of the connection means.
-    pub(super) fn failure(&self, error: &ConnectionError) -> Failure {
+    pub(crate) fn failure(&self, error: &ConnectionError) -> Failure {
         connection_failure::failure(error, &self.settings.address, self.settings.proxy.is_some())
     }
 

@@ -4,7 +4,7 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 
 /// The kinds of body that are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MediaType {
+pub(crate) enum MediaType {
     EventStream,
     Json,
     Html,
@@ -14,7 +14,7 @@ pub(super) enum MediaType {
 
 impl MediaType {
     /// What the head says. Servers call streams anything, so that only the first and the third are to be relied on.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let value = headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
@@ -36,7 +36,7 @@ impl MediaType {
 }
 
 /// What a body is by its first bytes. `None`: too few are here, or only white space, which some send to keep a connection busy.
-pub(super) fn sniff(start: &[u8]) -> Option<MediaType> {
+pub(crate) fn sniff(start: &[u8]) -> Option<MediaType> {
     let mark = b"\xEF\xBB\xBF";
     if start.len() < mark.len() && mark.starts_with(start) {
         return None;

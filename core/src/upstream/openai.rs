@@ -9,7 +9,6 @@ mod base_url;
 mod decoder;
 mod error_object;
 mod finish_reason;
-mod json_repair;
 mod json_value;
 mod logprobs;
 mod models;

@@ -6,7 +6,7 @@ use super::super::{Clock, Failure, FailureKind};
 
 /// What became of a connection.
 #[derive(Debug)]
-pub(in crate::upstream) enum ConnectionError {
+pub(crate) enum ConnectionError {
     /// The host's name is not known.
     Unresolved,
     /// The upstream was not reached in time.

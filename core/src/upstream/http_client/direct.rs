@@ -18,7 +18,7 @@ use http_body_util::Full;
 use rustls::ClientConfig;
 use url::Url;
 
-pub(in crate::upstream) use self::exchange::Exchange;
+pub(crate) use self::exchange::Exchange;
 use self::{connection::SendError, dialer::Dialer, pool::Pool};
 use super::{AddressError, connection_failure::ConnectionError};
 use crate::runtime;

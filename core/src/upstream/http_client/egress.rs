@@ -1,23 +1,23 @@
-//! Which proxy leads to an upstream.
+//! Which proxy leads to an address.
 
 use ipnet::IpNet;
 use std::net::IpAddr;
 use url::{Host, Url};
 
 use super::{AddressError, is_loopback};
-use crate::config::{EgressProxies, UpstreamConfig};
+use crate::config::EgressProxies;
 
-/// The proxy for an upstream: its own, the one for all upstreams, else the one of its scheme or the one for all schemes, unless
+/// The proxy for an address: its own, the one for all upstreams, else the one of its scheme or the one for all schemes, unless
 /// `NO_PROXY` names the host. None leads to this machine itself.
 ///
 /// # Errors
 ///
 /// [`AddressError::Proxy`].
 pub(super) fn proxy(
-    config: &UpstreamConfig,
+    url: &Url,
+    own: Option<&Url>,
     general: &EgressProxies,
 ) -> Result<Option<Url>, AddressError> {
-    let url = &config.url;
     if is_loopback(url) {
         return Ok(None);
     }
@@ -29,11 +29,7 @@ pub(super) fn proxy(
         .as_ref()
         .or(general.all.as_ref())
         .filter(|_| !is_exempt(url, general.no_proxy.as_deref().unwrap_or_default()));
-    let chosen = config
-        .proxy
-        .as_ref()
-        .or(general.upstream.as_ref())
-        .or(customary);
+    let chosen = own.or(general.upstream.as_ref()).or(customary);
     match chosen {
         Some(proxy) if is_proxy(proxy) => Ok(Some(proxy.clone())),
         Some(_) => Err(AddressError::Proxy),

@@ -12,7 +12,7 @@ use super::{connection_failure::ConnectionError, direct::Exchange};
 
 /// An answer's body. Dropping it before its end closes its connection.
 #[derive(Debug)]
-pub(in crate::upstream) enum ResponseBody {
+pub(crate) enum ResponseBody {
     /// Over a connection of our own.
     Direct(Exchange),
     /// By the client that knows proxies.

@@ -10,7 +10,7 @@ use super::{AddressError, USER_AGENT as OUR_NAME};
 
 /// Where requests go.
 #[derive(Debug, Clone)]
-pub(in crate::upstream) struct Target {
+pub(crate) struct Target {
     /// Whole, for a client that finds its own way.
     pub(super) url: Url,
     /// Path and query.

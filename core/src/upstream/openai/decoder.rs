@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use self::{choice::ChoiceDecoder, head::Head, repetition::Repetition};
 use super::{
-    json_repair::repair,
+    super::json_repair::repair,
     json_value::{Borrowed, is_empty},
     tool_calls::TooManyCalls,
     usage::usage,

@@ -2,10 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    super::{Credential, failure::UpstreamError, scrub::scrub},
-    json_repair::repair,
-};
+use super::super::{Credential, failure::UpstreamError, json_repair::repair, scrub::scrub};
 
 /// Bytes of a message that are kept: it goes into headers and logs.
 const MAX_MESSAGE_SIZE: usize = 2048;

@@ -16,7 +16,7 @@ use super::{connection::Connection, pool::Pool};
 ///
 /// Read to its end, it gives the connection back to the pool; dropped before, it closes it.
 #[derive(Debug)]
-pub(in crate::upstream) struct Exchange {
+pub(crate) struct Exchange {
     /// `None` once the body has ended.
     connection: Option<Box<Connection>>,
     body: Incoming,

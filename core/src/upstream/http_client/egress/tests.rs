@@ -1,9 +1,6 @@
 use url::Url;
 
-use super::{
-    super::{AddressError, tests::upstream_at},
-    proxy,
-};
+use super::{super::AddressError, proxy};
 use crate::config::EgressProxies;
 
 fn url(text: &str) -> Url {
@@ -22,7 +19,7 @@ fn all() -> EgressProxies {
 }
 
 fn chosen_port(upstream: &str, general: &EgressProxies) -> Option<u16> {
-    let chosen = proxy(&upstream_at(upstream), general).expect("good proxies");
+    let chosen = proxy(&url(upstream), None, general).expect("good proxies");
     chosen.and_then(|proxy| proxy.port())
 }
 
@@ -69,12 +66,9 @@ fn the_nearest_proxy_wins() {
     };
     assert_eq!(chosen_port(upstream, &general), Some(4));
 
-    let mut own = upstream_at(upstream);
-    own.proxy = Some(url("socks5h://p:5"));
-    assert_eq!(
-        proxy(&own, &general).expect("good"),
-        Some(url("socks5h://p:5"))
-    );
+    let own = url("socks5h://p:5");
+    let chosen = proxy(&url(upstream), Some(&own), &general).expect("good");
+    assert_eq!(chosen.as_ref(), Some(&own));
 
     let only_all = EgressProxies {
         https: None,
@@ -84,16 +78,15 @@ fn the_nearest_proxy_wins() {
     assert_eq!(chosen_port("http://api.example", &only_all), Some(3));
     assert_eq!(chosen_port("https://api.example", &only_all), Some(3));
 
-    own.url = url("http://localhost:1");
-    assert_eq!(proxy(&own, &general).expect("good"), None);
+    let here = url("http://localhost:1");
+    assert_eq!(proxy(&here, Some(&own), &general).expect("good"), None);
 }
 
 #[test]
 fn what_is_no_proxy_is_refused() {
     for proxy_url in ["ftp://p:1", "socks4://p:1", "mailto:p"] {
-        let mut own = upstream_at("https://api.example");
-        own.proxy = Some(url(proxy_url));
-        let refused = proxy(&own, &EgressProxies::default());
+        let address = url("https://api.example");
+        let refused = proxy(&address, Some(&url(proxy_url)), &EgressProxies::default());
         assert!(matches!(refused, Err(AddressError::Proxy)), "{proxy_url}");
     }
 }

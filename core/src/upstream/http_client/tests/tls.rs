@@ -82,8 +82,8 @@ fn certificate(identity: &CertifiedKey<KeyPair>) -> CertificateDer<'static> {
 async fn post(server: &TlsServer, trusted: CertificateDer<'static>) -> Result<Bytes, Failure> {
     let upstream = upstream_at(&format!("https://localhost:{}", server.port));
     let tls = tls::config([trusted]).expect("a certificate to trust");
-    let clients =
-        HttpClients::with(&upstream, &config(), None, Some(Arc::new(tls))).expect("a good address");
+    let clients = HttpClients::with(&upstream.url, &config(), None, Some(Arc::new(tls)))
+        .expect("a good address");
     let target = clients.target(upstream.url.clone()).expect("a good URL");
     let body = Bytes::from_static(b"hello");
     let response = clients

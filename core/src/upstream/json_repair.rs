@@ -1,10 +1,10 @@
-//! Mends JSON text that is not Unicode, as upstreams send it that cut a character between two tokens.
+//! Mends JSON text that is not Unicode, as services send it that cut a character between two tokens.
 
 /// What stands for a character that is not known: U+FFFD, as an escape.
 const REPLACEMENT: &[u8] = b"\\ufffd";
 
 /// Replaces invalid UTF-8, and escapes of surrogates that have no partner, by U+FFFD.
-pub(super) fn repair(text: &[u8]) -> String {
+pub(crate) fn repair(text: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = memchr::memchr(b'\\', rest) {
