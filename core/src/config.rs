@@ -41,6 +41,40 @@ pub struct Config {
     pub access: AccessConfig,
     /// Where what must survive is kept.
     pub store: StoreConfig,
+    /// How the web is searched for chats.
+    pub search: SearchConfig,
+}
+
+/// How the web is searched for chats.
+#[derive(Debug, Clone)]
+pub struct SearchConfig {
+    /// SearXNG's instances, in order of preference. None: nothing is searched.
+    pub instances: Vec<Url>,
+    /// Results that an answer is given.
+    pub result_count: usize,
+    /// For one search, in all.
+    pub timeout: Duration,
+    /// The language of the results.
+    pub language: SearchLanguage,
+    /// Whether a model writes the query.
+    pub is_rewritten: bool,
+    /// How many of the results' pages are read.
+    pub page_count: usize,
+    /// Texts by which a message is known as one that is not to be searched for, beside those that chat clients send.
+    pub skip: Vec<String>,
+    /// Whether an answer begins with the results.
+    pub has_block: bool,
+    /// Whether every chat is searched for.
+    pub is_for_all: bool,
+}
+
+/// The language of a search's results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SearchLanguage {
+    /// That of the message, as far as its script tells, else as SearXNG finds.
+    Auto,
+    /// As SearXNG writes it: `en`, `pt-BR`, or `all`.
+    Fixed(String),
 }
 
 /// Where what must survive is kept.
@@ -339,6 +373,25 @@ impl Config {
                 file: PathBuf::new(),
                 secret_key: SecretKeySource::File(PathBuf::new()),
             },
+            search: SearchConfig::of_instances(Vec::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl SearchConfig {
+    /// Searching at these instances, as by default.
+    pub(crate) fn of_instances(instances: Vec<Url>) -> Self {
+        Self {
+            instances,
+            result_count: 5,
+            timeout: Duration::from_secs(5),
+            language: SearchLanguage::Auto,
+            is_rewritten: false,
+            page_count: 0,
+            skip: Vec::new(),
+            has_block: true,
+            is_for_all: false,
         }
     }
 }

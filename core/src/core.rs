@@ -13,6 +13,7 @@ use llm2api_proto::{
         chat_service_server::{ChatService, ChatServiceServer},
         cookie_service_server::CookieServiceServer,
         model_service_server::ModelServiceServer,
+        search_service_server::SearchServiceServer,
         upstream_service_server::UpstreamServiceServer,
     },
 };
@@ -34,7 +35,10 @@ use crate::{
     config::{Config, UpstreamKind},
     health::Health,
     registry::{Background, Entry, LIST_INTERVAL, Registry, Routing},
-    service::{AccessRpc, Authorize, ChatRpc, CookieRpc, ModelRpc, PortServices, UpstreamRpc},
+    search::{Search, SearchAddressError},
+    service::{
+        AccessRpc, Authorize, ChatRpc, CookieRpc, ModelRpc, PortServices, SearchRpc, UpstreamRpc,
+    },
     store::{Store, StoreError, Writer},
     upstream::AddressError,
 };
@@ -75,6 +79,9 @@ pub enum CoreError {
         #[source]
         source: AddressError,
     },
+    /// An instance of SearXNG can't be used as it is configured.
+    #[error(transparent)]
+    Search(#[from] SearchAddressError),
     /// What was kept can't be had, or nothing can be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -142,8 +149,10 @@ impl Core {
     ///
     /// # Errors
     ///
-    /// [`CoreError::Upstream`] where an upstream's address or proxy can't be used, [`CoreError::Store`] where the database can't.
+    /// [`CoreError::Upstream`] and [`CoreError::Search`] where an address or proxy can't be used, [`CoreError::Store`] where the database
+    /// can't.
     pub async fn new(config: Config, stopping: Stopping) -> Result<Self, CoreError> {
+        let search = Arc::new(Search::new(&config)?);
         let (store, writer, loaded) = Store::open(&config.store).await?;
         let closing = CancellationToken::new();
         let writer = at_work(writer, closing.clone());
@@ -172,6 +181,7 @@ impl Core {
         routes
             .add_service(chat_server.clone())
             .add_service(ModelServiceServer::new(ModelRpc { catalog }))
+            .add_service(SearchServiceServer::new(SearchRpc { search }))
             .add_service(AccessServiceServer::new(AccessRpc {
                 access: Arc::clone(&access),
             }))

@@ -15,11 +15,13 @@ mod pool;
 mod registry;
 mod router;
 pub mod runtime;
+mod search;
 mod service;
 mod store;
 mod upstream;
 
 pub use self::core::{Core, CoreError, InProcess, Stopping, UpstreamOverview};
+pub use search::SearchAddressError;
 pub use store::{StoreError, maintenance};
 pub use upstream::AddressError;
 #[cfg(feature = "local")]

@@ -6,9 +6,10 @@ mod chat;
 mod cookie;
 mod model;
 mod port;
+mod search;
 mod upstream;
 
 pub(crate) use self::{
     access::AccessRpc, authorize::Authorize, chat::ChatRpc, cookie::CookieRpc, model::ModelRpc,
-    port::PortServices, upstream::UpstreamRpc,
+    port::PortServices, search::SearchRpc, upstream::UpstreamRpc,
 };

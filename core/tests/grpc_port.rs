@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use llm2api_core::{
     Core, Stopping,
     config::{
-        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig, SecretKeySource,
-        StoreConfig,
+        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig, SearchConfig,
+        SearchLanguage, SecretKeySource, StoreConfig,
     },
 };
 use llm2api_proto::{
@@ -64,6 +64,17 @@ async fn serve(clients: ClientAccess) -> Served {
         store: StoreConfig {
             file: folder.path().join("llm2api.db"),
             secret_key: SecretKeySource::File(folder.path().join("secret.key")),
+        },
+        search: SearchConfig {
+            instances: Vec::new(),
+            result_count: 5,
+            timeout: second,
+            language: SearchLanguage::Auto,
+            is_rewritten: false,
+            page_count: 0,
+            skip: Vec::new(),
+            has_block: true,
+            is_for_all: false,
         },
     };
     let stopping = Stopping::default();

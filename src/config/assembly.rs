@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, thread};
 use http::Uri;
 use llm2api_core::config::{
     AccessConfig, ClientAccess, Clocks, Config as CoreConfig, EgressProxies, PoolConfig,
-    SecretKeySource, StoreConfig,
+    SearchConfig, SecretKeySource, StoreConfig,
 };
 use llm2api_gateway::config::Config as GatewayConfig;
 use secrecy::SecretString;
@@ -172,6 +172,23 @@ impl Configuration {
                 core_key: settings.core_key.clone(),
             },
             store: self.store(),
+            search: self.search(),
+        }
+    }
+
+    /// How the core searches the web.
+    fn search(&self) -> SearchConfig {
+        let settings = &self.settings;
+        SearchConfig {
+            instances: settings.searxng_url.0.clone(),
+            result_count: settings.search_results.0,
+            timeout: settings.search_timeout.0,
+            language: settings.search_language.0.clone(),
+            is_rewritten: settings.search_rewrite.0,
+            page_count: settings.search_fetch.0,
+            skip: settings.search_skip.0.clone(),
+            has_block: settings.search_block.0,
+            is_for_all: settings.tool_all_in_one.0,
         }
     }
 

@@ -14,9 +14,10 @@ use super::{
     declaration::declare_settings,
     value::{
         Aliases, ApiPath, ByteSize, ClientKeys, CookieName, Cookies, CoreUrl, CoreUrls,
-        DatabaseFile, EntryKind, GrpcListen, Headers, HttpUrl, KindChoice, LogFilter, LogFormat,
-        ModelIds, ModelName, NoProxy, Origins, PeerNetworks, PositiveDuration, ProxyUrl,
-        RuntimeKind, Switch, UpstreamName,
+        DatabaseFile, EntryKind, GrpcListen, Headers, HttpUrl, KindChoice, LanguageChoice,
+        LogFilter, LogFormat, ModelIds, ModelName, NoProxy, Origins, PageCount, PeerNetworks,
+        PositiveDuration, ProxyUrl, ResultCount, RuntimeKind, SearxngUrls, SkippedTexts, Switch,
+        UpstreamName,
     },
 };
 
@@ -65,6 +66,24 @@ declare_settings! {
         no_proxy: Option<NoProxy> = "NO_PROXY", "–";
         /// Proxy for all upstreams, before all of these; an upstream's own wins.
         upstream_proxy: Option<ProxyUrl> = "UPSTREAM_PROXY", "–";
+        /// SearXNG instances that search the web for chats, in order of preference; `off`: nothing is searched. The default is a public one of somebody else's.
+        searxng_url: SearxngUrls = "SEARXNG_URL", "https://sousuo.emoe.top";
+        /// `true`: every `/v1/chat/completions` is searched for, not only those under `/web` and with `web_search_options`.
+        tool_all_in_one: Switch = "TOOL_ALL_IN_ONE", "false";
+        /// Results that an answer is given.
+        search_results: ResultCount = "SEARCH_RESULTS", "5";
+        /// A search, in all; after it the answer is given without.
+        search_timeout: PositiveDuration = "SEARCH_TIMEOUT", "5s";
+        /// The language of the results. `auto`: that of the message, as far as its script tells, else as SearXNG finds.
+        search_language: LanguageChoice = "SEARCH_LANGUAGE", "auto";
+        /// Whether the asked model writes the query, from the conversation; it costs a short answer of it.
+        search_rewrite: Switch = "SEARCH_REWRITE", "false";
+        /// How many of the results' pages are read, in place of the engines' snippets.
+        search_fetch: PageCount = "SEARCH_FETCH", "0";
+        /// Whether an answer begins with the results, as `<search>…</search>`.
+        search_block: Switch = "SEARCH_BLOCK", "true";
+        /// Texts by which a message is known that is not to be searched for, in any case of letters; beside those that chat clients send for titles, tags and follow-ups.
+        search_skip: SkippedTexts = "SEARCH_SKIP", "none";
         /// Attempts a request, the first included.
         retry_attempts: NonZeroU32 = "RETRY_ATTEMPTS", "3";
         /// Until an attempt is connected.
@@ -175,18 +194,9 @@ pub(crate) const LATER_SETTINGS: &[&str] = &[
     "AUTH_CHECK_INTERVAL",
     "AUTH_GRACE",
     "METRICS_KEY",
-    "SEARCH_BLOCK",
-    "SEARCH_FETCH",
-    "SEARCH_LANGUAGE",
-    "SEARCH_RESULTS",
-    "SEARCH_REWRITE",
-    "SEARCH_SKIP",
-    "SEARCH_TIMEOUT",
-    "SEARXNG_URL",
     "TLS_CERT",
     "TLS_CLIENT_CA",
     "TLS_KEY",
-    "TOOL_ALL_IN_ONE",
 ];
 
 /// The setting whose variable has no second prefix.

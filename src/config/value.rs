@@ -8,6 +8,7 @@ mod key;
 mod list;
 mod name;
 mod quantity;
+mod search;
 mod store;
 mod url;
 
@@ -20,6 +21,7 @@ pub(crate) use self::{
     list::{Aliases, ModelIds},
     name::{ApiPath, ModelName, NoProxy, UpstreamName},
     quantity::{ByteSize, PositiveDuration},
+    search::{LanguageChoice, PageCount, ResultCount, SearxngUrls, SkippedTexts},
     store::DatabaseFile,
     url::{CoreUrl, CoreUrls, HttpUrl, ProxyUrl},
 };

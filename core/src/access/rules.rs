@@ -27,6 +27,7 @@ const ROUTES: &[(&str, Right)] = &[
 const SERVICES: &[(&str, Right)] = &[
     ("llm2api.v1.ChatService", Right::Client),
     ("llm2api.v1.ModelService", Right::Client),
+    ("llm2api.v1.SearchService", Right::Client),
     ("llm2api.v1.AccessService", Right::Admin),
     ("llm2api.v1.CookieService", Right::Admin),
     ("llm2api.v1.UpstreamService", Right::Admin),

@@ -282,6 +282,6 @@ fn unusable(failure: &CoreError) -> ContractError {
         CoreError::Upstream { source, .. } => {
             error::invalid("url", &format!("another address or proxy: {source}"))
         }
-        CoreError::Reflection(_) | CoreError::Serve(_) => error::internal(),
+        CoreError::Search(_) | CoreError::Reflection(_) | CoreError::Serve(_) => error::internal(),
     }
 }

@@ -64,6 +64,20 @@ pub fn proxy_url(text: &str) -> Option<Url> {
         .then_some(url)
 }
 
+/// The language of a search, as SearXNG takes it: `all`, or two or three letters, and a region if any.
+#[must_use]
+pub fn search_language(text: &str) -> Option<String> {
+    let (language, region) = match text.split_once('-') {
+        Some((language, region)) => (language, Some(region)),
+        None => (text, None),
+    };
+    let is_language =
+        matches!(language.len(), 2..=3) && language.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_region = region
+        .is_none_or(|region| region.len() == 2 && region.bytes().all(|b| b.is_ascii_alphabetic()));
+    (is_language && is_region).then(|| text.to_owned())
+}
+
 /// A duration of at most a year: `500ms`, `30s`, `5m`, `1h`, `1d`; a bare number is seconds.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {

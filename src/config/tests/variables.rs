@@ -102,15 +102,13 @@ fn settings_of_later_versions_warn() {
         ("AUTH_CODE", "x"),
         ("API_KEY", "k"),
         ("API_PATH", "p"),
-        ("SEARXNG_URL", "https://search.example.org"),
-        ("LLM2API_TOOL_ALL_IN_ONE", "true"),
+        ("LLM2API_METRICS_KEY", "m"),
     ]);
     assert_eq!(
         configuration.warnings,
         [
             "AUTH_CODE is set, but this version does not use it yet",
-            "LLM2API_TOOL_ALL_IN_ONE is set, but this version does not use it yet",
-            "SEARXNG_URL is set, but this version does not use it yet",
+            "LLM2API_METRICS_KEY is set, but this version does not use it yet",
         ]
     );
 }

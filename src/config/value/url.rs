@@ -86,7 +86,7 @@ impl SettingValue for ProxyUrl {
 }
 
 /// The address with a mask in place of user name and password.
-fn without_userinfo(text: &str) -> String {
+pub(super) fn without_userinfo(text: &str) -> String {
     match text.rsplit_once('@') {
         None => text.to_owned(),
         Some((before, host)) => match before.split_once("://") {

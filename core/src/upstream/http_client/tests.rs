@@ -8,7 +8,7 @@ use super::{AddressError, HttpClients};
 use crate::{
     config::{
         AccessConfig, ChatUiConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig,
-        SecretKeySource, StoreConfig, UpstreamConfig, UpstreamKind,
+        SearchConfig, SecretKeySource, StoreConfig, UpstreamConfig, UpstreamKind,
     },
     runtime,
 };
@@ -47,6 +47,7 @@ pub(in super::super) fn config() -> Config {
             file: PathBuf::new(),
             secret_key: SecretKeySource::File(PathBuf::new()),
         },
+        search: SearchConfig::of_instances(Vec::new()),
     }
 }
 
