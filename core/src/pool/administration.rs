@@ -45,6 +45,7 @@ impl Pool {
                 standing: Standing::restored(credential.standing, wall, check_at),
                 is_disabled: credential.is_disabled,
                 first_check_at: (wants_check && is_unknown).then_some(check_at),
+                idle_for: credential.idle_for(wall.system_time),
             };
             if wants_check {
                 check_at += CHECK_GAP;
@@ -220,6 +221,7 @@ impl Shared {
                 standing: Standing::new(),
                 is_disabled: false,
                 first_check_at: None,
+                idle_for: Duration::ZERO,
             };
             self.add(NewCredential::unknown(member), newcomer, now);
         }

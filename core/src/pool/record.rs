@@ -1,6 +1,9 @@
 //! What is known of a credential beside its standing.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{Member, Proof, SavedStanding, roster::View, standing::State};
 use crate::store::{CredentialUsage, Fingerprint};
@@ -132,6 +135,18 @@ impl From<NewCredential> for Record {
 }
 
 impl NewCredential {
+    /// For how long nobody has used or checked it.
+    pub(super) fn idle_for(&self, now: SystemTime) -> Duration {
+        let last = [
+            Some(self.added_at),
+            self.last_checked_at,
+            self.usage.last_used_at,
+        ];
+        let last = last.into_iter().flatten().max();
+        last.and_then(|last| now.duration_since(last).ok())
+            .unwrap_or_default()
+    }
+
     /// A credential of which nothing is known, and nothing kept.
     pub(crate) fn unknown(member: Member) -> Self {
         Self {

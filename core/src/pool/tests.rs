@@ -237,6 +237,34 @@ async fn one_that_nobody_uses_is_checked_once_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_day_without_use_is_one_though_the_process_was_another() {
+    let day = 24 * 3600 * SECOND;
+    let daily = Rules {
+        idle_check: Some(day),
+        ..rules()
+    };
+    let pool = pool(0, daily);
+    let member = Member {
+        id: CredentialId::new(),
+        credential: Credential::api_key("key".into()),
+        source: CredentialSource::User,
+    };
+    let mut credential = NewCredential::unknown(member);
+    credential.standing.proof = Proof::Check;
+    credential.added_at -= 7 * day;
+    credential.usage.last_used_at = Some(credential.added_at + 6 * day + day / 4);
+    pool.add([credential]);
+    let started = Instant::now();
+    pool.next_check().await;
+    // The clock on the wall is the real one, and moves.
+    let waited = started.elapsed();
+    assert!(
+        waited <= day / 4 && day / 4 - waited < 60 * SECOND,
+        "{waited:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_trial_that_is_answered_brings_the_credential_back_with_its_first_token() {
     let pool = pool(1, rules());
     fail(&pool, FailureKind::Unauthorized);

@@ -5,7 +5,11 @@ use std::{collections::VecDeque, time::Duration};
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
-use crate::pool::reason::InvalidReason;
+use crate::pool::{
+    reason::InvalidReason,
+    standing::Standing,
+    verdict::{CheckInterval, Verdict},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -30,6 +34,7 @@ fn newcomer() -> Newcomer {
         standing: Standing::new(),
         is_disabled: false,
         first_check_at: None,
+        idle_for: Duration::ZERO,
     }
 }
 
