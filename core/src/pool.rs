@@ -73,6 +73,8 @@ pub(crate) struct Pool {
     is_shaky: AtomicBool,
     /// Told when a check has become due.
     suspicion: Notify,
+    /// Tells one who waits that a credential will be ready though none comes back.
+    timing: Notify,
     /// Told when something has changed that is to be kept.
     changed: Notify,
 }
@@ -147,6 +149,7 @@ impl Pool {
             }),
             is_shaky: AtomicBool::new(false),
             suspicion: Notify::new(),
+            timing: Notify::new(),
             changed: Notify::new(),
         }
     }

@@ -336,3 +336,40 @@ async fn those_who_wait_are_spread_evenly_however_long_their_answers_are() {
         assert!(share > 0.92, "they pause too long: {share}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_held_or_pauses_is_handed_on_though_nothing_comes_back() {
+    for outcome in [None, Some(FailureKind::Unavailable)] {
+        let pool = pool(2, one_at_a_time());
+        let pools = [Arc::clone(&pool)];
+        // One answers for long, and the other has had more turns.
+        let _slow = lease(&pool).expect("ready");
+        for _ in 0..5 {
+            lease(&pool).expect("ready").succeeded();
+        }
+        let mut quick = lease(&pool).expect("ready");
+        let until = Instant::now() + 3600 * SECOND;
+        let mut waiting: Vec<_> = (0..2)
+            .map(|_| Box::pin(first_free(&pools, until)))
+            .collect();
+        for waiter in &mut waiting {
+            assert!(poll!(waiter).is_pending());
+        }
+        tokio::time::advance(SECOND).await;
+        let ended = Instant::now();
+        match outcome {
+            None => quick.succeeded(),
+            Some(kind) => quick.failed(&Failure::new(kind, "no")),
+        }
+        // The second keeps the time when the first has gone.
+        let mut second = waiting.pop().expect("two");
+        drop(waiting);
+        let (_, served) = second.as_mut().await.expect("served");
+        assert_eq!(served.slot(), quick.slot());
+        let waited = ended.elapsed();
+        assert!(
+            waited >= Duration::from_millis(100) && waited < SECOND,
+            "{waited:?}"
+        );
+    }
+}

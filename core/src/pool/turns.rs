@@ -11,7 +11,7 @@ use tokio::time::Instant;
 const MAX_LEAD: u64 = 4;
 
 /// Turns from which on one that is behind is slower by nature, and not waited for.
-const MAX_LAG: u64 = 16;
+const MAX_LAG: u64 = 64;
 
 /// How long one that is ahead pauses, as a part of its last turn: the others gain that much, and it is all that it can cost.
 const PAUSE_SHARE: u32 = 5;
@@ -74,8 +74,8 @@ mod tests {
             (0, 0, false),
             (4, 0, false),
             (5, 0, true),
-            (15, 0, true),
-            (16, 0, false),
+            (63, 0, true),
+            (64, 0, false),
             (0, 5, false),
         ] {
             let told = after(own).is_ahead_of(&after(other));

@@ -1,10 +1,11 @@
 //! Waiting for a credential, where all are busy.
 //!
 //! Whoever waits stands in the queue of each pool that may serve it. A credential that comes back goes to the first in its pool's
-//! queue, and to nobody who came later. What is handed over and no longer wanted is a lease that is dropped: it goes to the next.
+//! queue, and to nobody who came later. Where one will be ready at some instant, one of those who wait keeps the time for all. What is handed over and no longer wanted is a lease that is dropped: it goes to the next.
 
 use std::sync::Arc;
 
+use futures_util::future::select_all;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -45,11 +46,14 @@ pub(crate) async fn first_free(pools: &[Arc<Pool>], until: Instant) -> Option<(u
         return None;
     }
     loop {
-        let soonest = pools.iter().filter_map(|pool| pool.serve_waiters()).min();
+        let told = pools.iter().map(|pool| pool.timing.notified());
+        let told = select_all(told.map(Box::pin));
+        let soonest = pools.iter().filter_map(|pool| pool.grant_all()).min();
         let wake_at = soonest.map_or(until, |soonest| soonest.min(until));
         tokio::select! {
             biased;
             served = waiting.receiver.recv() => return served,
+            _ = told => {}
             () = sleep_until(wake_at) => {}
         }
         if Instant::now() >= until {
@@ -91,14 +95,27 @@ impl Drop for Waiting<'_> {
             shared
                 .waiters
                 .retain(|waiter| !waiter.sender.same_channel(&self.sender));
+            let has_waiters = !shared.waiters.is_empty();
+            drop(shared);
+            if has_waiters {
+                // It may have been this one who knew when to look again.
+                pool.timing.notify_one();
+            }
         }
         // A lease that is still in the channel is dropped with the receiver, after this, and goes to the next.
     }
 }
 
 impl Pool {
+    /// Gives what can be leased to those who wait, and has one of them look again when more can be though nothing comes back.
+    pub(super) fn serve_waiters(self: &Arc<Self>) {
+        if self.grant_all().is_some() {
+            self.timing.notify_one();
+        }
+    }
+
     /// Gives what can be leased to those who wait. Returns when more can be leased though nothing comes back.
-    pub(super) fn serve_waiters(self: &Arc<Self>) -> Option<Instant> {
+    fn grant_all(self: &Arc<Self>) -> Option<Instant> {
         loop {
             let now = Instant::now();
             let mut shared = self.shared();
