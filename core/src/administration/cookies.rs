@@ -242,9 +242,9 @@ impl Entry {
             }
             (Verdict::Accepted, _) => Ok(Proof::Check),
             (Verdict::ProvesNothing, _) => Ok(Proof::NotVerifiable),
-            (Verdict::Refused, Some(failure)) => Err(error::refused(self, &failure)),
+            (Verdict::Refused(_), Some(failure)) => Err(error::refused(self, &failure)),
             (Verdict::OutOfReach, Some(failure)) => Err(error::out_of_reach(self, &failure)),
-            (Verdict::Refused | Verdict::OutOfReach, None) => Err(error::internal()),
+            (Verdict::Refused(_) | Verdict::OutOfReach, None) => Err(error::internal()),
         }
     }
 }

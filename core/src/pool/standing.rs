@@ -326,8 +326,8 @@ impl Standing {
             State::Invalid(invalid) => *invalid,
             State::Usable { proof, .. } | State::Cooling { proof, .. } => {
                 match verdict {
-                    Verdict::Refused => {
-                        self.refuse(InvalidReason::Expired, Check::At(interval.after(now)));
+                    Verdict::Refused(reason) => {
+                        self.refuse(reason, Check::At(interval.after(now)));
                     }
                     Verdict::Accepted if *proof != Proof::Answer => *proof = Proof::Check,
                     Verdict::ProvesNothing if *proof == Proof::Nothing => {
@@ -349,7 +349,7 @@ impl Standing {
                     };
                 }
             }
-            Verdict::Refused => {}
+            Verdict::Refused(_) => {}
             Verdict::OutOfReach => {
                 next_check.interval = invalid.check_retry.min(interval.interval);
                 invalid.check_retry = next_check.interval.saturating_mul(2);

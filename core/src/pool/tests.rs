@@ -207,7 +207,7 @@ async fn a_refused_credential_is_checked_once() {
         lease(&pool).expect("it is back").credential_id(),
         first.member.id
     );
-    pool.checked(&second, Verdict::Refused, CHECKS);
+    pool.checked(&second, Verdict::Refused(InvalidReason::Expired), CHECKS);
     let refused_at = Instant::now();
     assert_eq!(pool.next_check().await.member.id, second.member.id);
     assert_eq!(refused_at.elapsed(), CHECKS.interval);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::reason::InvalidReason;
+
 /// After how long a check that could not tell is made again at first.
 pub(super) const FIRST_CHECK_RETRY: Duration = Duration::from_secs(30);
 
@@ -13,7 +15,7 @@ pub(crate) enum Verdict {
     /// The upstream accepts the credential, and would not accept just anything.
     Accepted,
     /// The upstream refuses the credential, and would not refuse just anything.
-    Refused,
+    Refused(InvalidReason),
     /// The upstream answers so to anybody.
     ProvesNothing,
     /// The upstream could not be asked.

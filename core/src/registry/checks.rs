@@ -52,7 +52,7 @@ impl Entry {
             None => self.compare_lists(credential).await,
             Some(Ok(())) => (Verdict::Accepted, None),
             Some(Err(failure)) if failure.kind == FailureKind::Unauthorized => {
-                (Verdict::Refused, Some(failure))
+                (Verdict::Refused(failure.invalid_reason), Some(failure))
             }
             Some(Err(failure)) => (Verdict::OutOfReach, Some(failure)),
         }
@@ -64,7 +64,7 @@ impl Entry {
             Err(failure) if failure.kind == FailureKind::Unauthorized => {
                 // What is refused to everybody says nothing of this credential.
                 let verdict = match self.lists_models_to_some.load(Ordering::Relaxed) {
-                    true => Verdict::Refused,
+                    true => Verdict::Refused(failure.invalid_reason),
                     false => Verdict::ProvesNothing,
                 };
                 (verdict, Some(failure))

@@ -5,7 +5,7 @@ use llm2api_test_support::{
     scripted_chat_ui::{Family, Session, Setup},
     within,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{FAMILIES, Stage, text};
 use crate::{
@@ -17,6 +17,7 @@ both_deployments! {
     a_session_lets_us_in,
     a_session_that_is_no_more_is_not_the_clients_fault,
     a_session_that_the_server_drops_is_lost,
+    a_dead_session_says_why_before_anybody_asks,
     a_session_that_is_accepted_again_comes_back_by_itself,
     the_origin_is_the_one_that_the_server_believes_in,
     no_cookie_is_seen_anywhere,
@@ -89,6 +90,22 @@ async fn a_session_that_the_server_drops_is_lost(deployment: Deployment) {
             json!(["service_unavailable_error", null, "no_valid_cookie"])
         )
     );
+}
+
+async fn a_dead_session_says_why_before_anybody_asks(deployment: Deployment) {
+    for (session, reason) in [
+        (Session::Expired, "expired"),
+        (Session::Dropped, "expired"),
+        (Session::Banned, "blocked"),
+    ] {
+        let keys = format!("cookies = [\"{COOKIE}\"]");
+        let site = ScriptedChatUi::start(with_login(Family::New)).await;
+        site.session(COOKIE, session);
+        let stage = Stage::at(site, instance(deployment), &keys).await;
+        let is_dead = |cookies: &[Value]| cookies[0]["state"] == "invalid";
+        stage.cookies_are("dead", is_dead).await;
+        assert_eq!(stage.cookies().await[0]["reason"], reason, "{session:?}");
+    }
 }
 
 async fn a_session_that_is_accepted_again_comes_back_by_itself(deployment: Deployment) {

@@ -70,7 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let verdict = prop_oneof![
         Just(Verdict::Accepted),
-        Just(Verdict::Refused),
+        Just(Verdict::Refused(InvalidReason::Expired)),
         Just(Verdict::ProvesNothing),
         Just(Verdict::OutOfReach),
     ];

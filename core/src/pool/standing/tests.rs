@@ -129,7 +129,7 @@ fn a_refused_credential_is_checked_at_once_and_then_from_time_to_time() {
     watched.standing.begin_check();
     assert_eq!(watched.comes_back(), (None, None), "one check at a time");
     for _ in 0..3 {
-        watched.check(Verdict::Refused);
+        watched.check(Verdict::Refused(InvalidReason::Challenge));
         assert_eq!(watched.comes_back(), (None, Some(INTERVAL.interval)));
         watched.pass(INTERVAL.interval);
     }
@@ -234,7 +234,11 @@ fn a_check_finds_out_that_a_session_has_ended_before_a_client_does() {
     let mut watched = Watched::new();
     watched.check(Verdict::Accepted);
     assert!(watched.is_usable());
-    watched.check(Verdict::Refused);
+    watched.check(Verdict::Refused(InvalidReason::Challenge));
+    let State::Invalid(invalid) = watched.standing.state() else {
+        panic!("{:?}", watched.standing);
+    };
+    assert_eq!(invalid.reason, InvalidReason::Challenge);
     assert_eq!(watched.comes_back(), (None, Some(INTERVAL.interval)));
     watched.pass(INTERVAL.interval);
     watched.check(Verdict::Accepted);
