@@ -169,7 +169,7 @@ async fn acknowledged_cookies_survive_with_their_state_and_rejected_ones_never_c
     }
     for cookie in after.values() {
         let number = cookie[1].as_str().and_then(|label| label.parse().ok());
-        let is_rejected = number.is_some_and(|number: usize| number % 3 == 0);
+        let is_rejected = number.is_some_and(|number: usize| number.is_multiple_of(3));
         assert!(!is_rejected, "{cookie}");
     }
     drop(site);
