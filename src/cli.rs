@@ -84,6 +84,14 @@ Examples:
   llm2api chat --model qwen3 --system \"Answer in Chinese.\" \"Summarise this:\" < notes.txt
   LLM2API_URL=http://10.0.0.5:50051 ADMIN_KEY=… llm2api chat --json hi")]
     Chat(ChatOptions),
+    /// Search the web as a running instance does it for chats, at the instances of SEARXNG_URL.
+    ///
+    /// Shows what a chat would be given; where there is nothing, it says why, and fails unless nothing was found.
+    #[command(after_help = "\
+Examples:
+  llm2api search weather in Bergen
+  llm2api search --limit 10 --language zh --json 上海天气")]
+    Search(SearchOptions),
     /// Add, watch and remove the cookies and keys with which a running instance is let in at upstreams.
     #[command(subcommand)]
     Cookie(CookieCommand),
@@ -142,6 +150,20 @@ pub(crate) struct ChatOptions {
     /// The message; several words are joined.
     #[arg(value_name = "MESSAGE")]
     pub(crate) message: Vec<String>,
+}
+
+/// What `search` takes.
+#[derive(Debug, Args)]
+pub(crate) struct SearchOptions {
+    /// The most results to show, at most 20; without it as many as a chat is given.
+    #[arg(long, short, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..=20))]
+    pub(crate) limit: Option<i32>,
+    /// The language of the results, as en, pt-BR or all; without it that of SEARCH_LANGUAGE.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub(crate) language: Option<String>,
+    /// What to search for; several words are joined.
+    #[arg(value_name = "QUERY", required = true)]
+    pub(crate) query: Vec<String>,
 }
 
 /// What `model` does.

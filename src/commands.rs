@@ -10,6 +10,7 @@ mod instance;
 mod model;
 mod question;
 mod restore;
+mod search;
 mod secret;
 mod table;
 mod upstream;
@@ -50,6 +51,7 @@ pub(crate) fn run((command, global): (Command, GlobalOptions)) -> ExitCode {
         Command::Core => serve(Role::Core, configuration, &global),
         Command::Gateway => serve(Role::Gateway, configuration, &global),
         Command::Chat(options) => chat::run(&options, &configuration, global.json),
+        Command::Search(options) => search::run(options, &configuration, global.json),
         Command::Cookie(command) => cookie::run(command, &configuration, global.json),
         Command::Upstream(command) => upstream::run(command, &configuration, global.json),
         Command::Model(command) => model::run(&command, &configuration, global.json),

@@ -29,7 +29,9 @@ pub(crate) use self::{
     reader::Effective,
     settings::Settings,
     source::{Environment, Origin},
-    value::{ClientKeys, GrpcListen, LogFilter, LogFormat, RuntimeKind, reachable},
+    value::{
+        ClientKeys, DEFAULT_INSTANCE, GrpcListen, LogFilter, LogFormat, RuntimeKind, reachable,
+    },
 };
 use self::{file::ConfigFile, local_model::LocalUpstream, reader::Reader, source::Source};
 

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::{
     admin_key,
-    config::{AdminKey, ClientKeys, Configuration, LogFormat, Role, reachable},
+    config::{AdminKey, ClientKeys, Configuration, DEFAULT_INSTANCE, LogFormat, Role, reachable},
 };
 
 /// For how long the upstreams may take to list their models before the summary is shown without.
@@ -42,6 +42,8 @@ pub(crate) struct Facts {
     /// Each upstream's name, kind and address.
     upstreams: Vec<UpstreamOverview>,
     cores: Vec<String>,
+    /// The SearXNG instances that search the web.
+    searched_at: Vec<String>,
     /// The file that was read.
     config: Option<PathBuf>,
 }
@@ -120,6 +122,12 @@ impl Facts {
                 .iter()
                 .flat_map(|urls| urls.0.iter().map(|url| without_userinfo(&url.0)))
                 .collect(),
+            searched_at: settings
+                .searxng_url
+                .0
+                .iter()
+                .map(without_userinfo)
+                .collect(),
             config: settings.config.clone(),
         }
     }
@@ -153,6 +161,9 @@ pub(crate) async fn show(mut facts: Facts, core: Option<Core>, format: LogFormat
 fn log(facts: &Facts) {
     if facts.role != Role::Gateway && facts.upstreams.is_empty() {
         tracing::warn!("no upstream: set UPSTREAM_URL");
+    }
+    if facts.role != Role::Gateway {
+        tracing::info!("search: {}", search_line(&facts.searched_at));
     }
     for upstream in &facts.upstreams {
         let (name, kind, url) = (&upstream.name, upstream.kind.as_str(), &upstream.url);
@@ -208,6 +219,7 @@ fn text(facts: &Facts) -> String {
         for upstream in &facts.upstreams {
             line("upstream", &upstream_line(upstream));
         }
+        line("search", &search_line(&facts.searched_at));
     }
     lines.push(String::new());
     if facts.role != Role::Gateway && facts.upstreams.is_empty() {
@@ -259,6 +271,25 @@ fn upstream_line(upstream: &UpstreamOverview) -> String {
     };
     let kind = upstream.kind.as_str();
     format!("{} ({kind}, {}): {models}", upstream.name, upstream.url)
+}
+
+fn search_line(searched_at: &[String]) -> String {
+    let addresses: Vec<&str> = searched_at
+        .iter()
+        .map(|address| address.trim_end_matches('/'))
+        .collect();
+    if addresses.is_empty() {
+        return "off (SEARXNG_URL=off)".to_owned();
+    }
+    let foreign = if addresses.contains(&DEFAULT_INSTANCE) {
+        "; the default is a public server that somebody else runs, and may refuse (SEARXNG_URL)"
+    } else {
+        ""
+    };
+    format!(
+        "the web, where asked to, at {}{foreign}",
+        addresses.join(", ")
+    )
 }
 
 /// A command that shows that it works.

@@ -10,10 +10,12 @@ mod language;
 mod plain_text;
 mod query;
 mod results;
+mod rewriting;
 mod standing;
 mod tasks;
 
 use std::{
+    future::Future,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -46,6 +48,7 @@ pub(crate) struct Search {
     result_count: usize,
     timeout: Duration,
     language: SearchLanguage,
+    is_rewriting: bool,
     tasks: Tasks,
     /// What was found of late. Of those who search for the same at the same time one asks, and all get the answer.
     found: Cache<Query, Arc<[SearchResult]>>,
@@ -134,6 +137,7 @@ impl Search {
             result_count: search.result_count,
             timeout: search.timeout,
             language: search.language.clone(),
+            is_rewriting: search.is_rewritten,
             tasks: Tasks::new(&search.skip),
             found: Cache::builder()
                 .max_capacity(CACHED_SEARCHES)
@@ -170,12 +174,48 @@ impl Search {
 
     /// Searches for a chat, and returns in time whatever happens.
     pub(crate) async fn search(&self, query: &Query) -> Found {
-        self.find(query, self.result_count).await
+        let deadline = Instant::now() + self.timeout;
+        self.search_until(query, deadline).await
+    }
+
+    /// Searches for a chat, as [`Self::search`] does, by a query that the asked model writes of the conversation, where the operator wants
+    /// that. `ask` has the model answer a request, and returns the text; where that takes half of the time, fails or is of no use, the
+    /// query that is here is used.
+    pub(crate) async fn search_rewritten<F>(
+        &self,
+        query: &Query,
+        request: &ChatRequest,
+        ask: impl FnOnce(ChatRequest) -> F,
+    ) -> Found
+    where
+        F: Future<Output = Option<String>>,
+    {
+        let deadline = Instant::now() + self.timeout;
+        let written = if self.is_rewriting && self.is_on() {
+            let asked = ask(rewriting::request(request));
+            let answer = tokio::time::timeout(self.timeout / 2, asked).await;
+            answer.ok().flatten().and_then(|answer| {
+                let text = rewriting::query_of(&answer);
+                Query::new(text, &self.language)
+            })
+        } else {
+            None
+        };
+        let query = written.as_ref().unwrap_or(query);
+        self.search_until(query, deadline).await
+    }
+
+    async fn search_until(&self, query: &Query, deadline: Instant) -> Found {
+        self.find_until(query, self.result_count, deadline).await
     }
 
     /// Searches for so many results.
     pub(crate) async fn find(&self, query: &Query, limit: usize) -> Found {
         let deadline = Instant::now() + self.timeout;
+        self.find_until(query, limit, deadline).await
+    }
+
+    async fn find_until(&self, query: &Query, limit: usize, deadline: Instant) -> Found {
         let asked = self
             .found
             .try_get_with_by_ref(query, self.ask(query, deadline));

@@ -7,7 +7,8 @@ use llm2api_proto::{
     ContractError,
     v1::{
         chat_service_client::ChatServiceClient, cookie_service_client::CookieServiceClient,
-        model_service_client::ModelServiceClient, upstream_service_client::UpstreamServiceClient,
+        model_service_client::ModelServiceClient, search_service_client::SearchServiceClient,
+        upstream_service_client::UpstreamServiceClient,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -56,6 +57,11 @@ impl Instance {
 
     pub(super) fn models(&self) -> ModelServiceClient<Connection> {
         ModelServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(usize::MAX)
+    }
+
+    pub(super) fn search(&self) -> SearchServiceClient<Connection> {
+        SearchServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(usize::MAX)
     }
 

@@ -21,7 +21,7 @@ pub(crate) use self::{
     list::{Aliases, ModelIds},
     name::{ApiPath, ModelName, NoProxy, UpstreamName},
     quantity::{ByteSize, PositiveDuration},
-    search::{LanguageChoice, PageCount, ResultCount, SearxngUrls, SkippedTexts},
+    search::{DEFAULT_INSTANCE, LanguageChoice, PageCount, ResultCount, SearxngUrls, SkippedTexts},
     store::DatabaseFile,
     url::{CoreUrl, CoreUrls, HttpUrl, ProxyUrl},
 };

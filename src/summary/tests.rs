@@ -15,6 +15,7 @@ fn facts() -> Facts {
         sign_in_key: None,
         upstreams: Vec::new(),
         cores: Vec::new(),
+        searched_at: vec!["http://searxng:8080/".to_owned()],
         config: None,
     }
 }
@@ -51,6 +52,7 @@ fn without_an_upstream_it_names_the_line_to_set() {
             "  gRPC       127.0.0.1:50051 (GRPC_LISTEN 127.0.0.1:50051)",
             "  clients    need no key from loopback and private addresses; others are refused until API_KEY is set",
             "  admin key  in ./data/admin.key",
+            "  search     the web, where asked to, at http://searxng:8080",
             "",
             "There is no upstream yet, so chats answer 503. Connect one on the page; or name one, or bring a model for this machine, and start again:",
             "  UPSTREAM_URL=https://api.example.org/v1 UPSTREAM_API_KEY=sk-… llm2api",
@@ -91,6 +93,7 @@ fn it_names_upstreams_their_models_and_a_request_to_try() {
             "  upstream   bare (openai, http://bare.example/v1): lists no models",
             "  upstream   some (openai, http://some.example/v1): it's, b",
             "  upstream   many (openai, http://many.example/v1): 1, 2, 3, 4, 5 and 2 more",
+            "  search     the web, where asked to, at http://searxng:8080",
             "",
             "Try it:",
             r#"  curl http://[::1]:80/x/y/v1/chat/completions -H "authorization: Bearer $API_KEY" -H 'content-type: application/json' -d '{"model":"it'\''s","messages":[{"role":"user","content":"Say hello"}]}'"#,
@@ -153,6 +156,7 @@ fn a_core_alone_is_asked_by_grpc() {
             "  clients    need no key, whoever they are (API_KEY=off)",
             "  admin key  in ./data/admin.key",
             "  upstream   some (openai, http://some.example/v1): a",
+            "  search     the web, where asked to, at http://searxng:8080",
             "",
             "Try it:",
             "  LLM2API_URL=http://127.0.0.1:50051 llm2api chat \"Say hello\"",
@@ -182,5 +186,22 @@ fn a_gateway_alone_names_its_cores() {
             "  curl http://127.0.0.1:9999/v1/models",
             "",
         ]
+    );
+}
+
+#[test]
+fn it_says_whose_server_searches_the_web() {
+    let line = |addresses: &[&str]| {
+        let addresses: Vec<_> = addresses.iter().map(|&text| text.to_owned()).collect();
+        search_line(&addresses)
+    };
+    assert_eq!(line(&[]), "off (SEARXNG_URL=off)");
+    assert_eq!(
+        line(&["http://a:8080/", "http://b/"]),
+        "the web, where asked to, at http://a:8080, http://b"
+    );
+    assert_eq!(
+        line(&["https://sousuo.emoe.top/"]),
+        "the web, where asked to, at https://sousuo.emoe.top; the default is a public server that somebody else runs, and may refuse (SEARXNG_URL)"
     );
 }

@@ -57,6 +57,7 @@ mod retry;
 mod reverse_proxy;
 mod routing;
 mod sdk;
+mod search;
 mod start;
 mod stopping;
 mod storage;

@@ -68,7 +68,7 @@ pub(super) fn text_of(message: &Message) -> String {
 }
 
 /// A text without `<search>…</search>`. One that isn't closed is HTML's element, which somebody asks about.
-fn without_blocks(text: &str) -> String {
+pub(super) fn without_blocks(text: &str) -> String {
     let mut kept = String::new();
     let mut rest = text;
     while let Some((before, block)) = rest.split_once("<search>") {
@@ -167,3 +167,6 @@ fn is_operator(word: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

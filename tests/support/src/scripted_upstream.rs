@@ -195,6 +195,16 @@ impl ScriptedUpstream {
             .await;
     }
 
+    /// Waits until this many requests have come that were no chats.
+    ///
+    /// # Panics
+    ///
+    /// When they do not come.
+    pub async fn has_other_requests(&self, count: usize) {
+        let what = format!("{count} requests that are no chats");
+        self.until(&what, |log| log.others.len() >= count).await;
+    }
+
     /// Waits until at most this many connections are open.
     ///
     /// # Panics
