@@ -17,6 +17,8 @@ pub(crate) const LIST_INTERVAL: Duration = Duration::from_secs(180);
 const FIRST_LIST_RETRY: Duration = Duration::from_secs(1);
 /// The longest that a list which could not be had is waited for: an upstream that has come back is soon seen.
 const MAX_LIST_RETRY: Duration = Duration::from_secs(15);
+/// A list that young needs no asking: whoever came first after the start has had it.
+const JUST_NOW: Duration = Duration::from_millis(500);
 /// How often it is stored what was done with credentials; after a crash that much is lost.
 const USAGE_INTERVAL: Duration = Duration::from_secs(5);
 /// After how long it is tried again to store what could not be.
@@ -78,7 +80,7 @@ impl Entry {
         let mut retry_after = FIRST_LIST_RETRY;
         let mut stored = self.model_list.known().models().map(<[_]>::to_vec);
         loop {
-            self.refresh_models(Duration::ZERO).await;
+            self.refresh_models(JUST_NOW).await;
             background.health.report().await;
             if let Some(models) = self.model_list.news(stored.as_deref()) {
                 self.store_models(&background.store, &models).await;
