@@ -142,8 +142,20 @@ pub struct UpstreamConfig {
     pub first_token_timeout: Option<Duration>,
     /// Overrides [`Clocks::idle`].
     pub idle_timeout: Option<Duration>,
+    /// Who searches the web for requests that only `web_search_options` marks.
+    pub web_search: WebSearch,
     /// How a chat-ui was set up. Other kinds don't look at it.
     pub chat_ui: ChatUiConfig,
+}
+
+/// Who searches the web for an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WebSearch {
+    /// This program.
+    #[default]
+    Ours,
+    /// The upstream, which is told what the client wants.
+    Upstream,
 }
 
 /// How a chat-ui was set up, as far as its operator can change what a client must send.
@@ -193,6 +205,7 @@ impl UpstreamConfig {
             proxy,
             first_token_timeout,
             idle_timeout,
+            web_search,
             chat_ui:
                 ChatUiConfig {
                     cookie_name,
@@ -216,8 +229,12 @@ impl UpstreamConfig {
                     &other.has_breaker,
                     &other.proxy,
                 )
-            && (first_token_timeout, idle_timeout)
-                == (&other.first_token_timeout, &other.idle_timeout)
+            && (first_token_timeout, idle_timeout, web_search)
+                == (
+                    &other.first_token_timeout,
+                    &other.idle_timeout,
+                    &other.web_search,
+                )
             && (cookie_name, origin, headers)
                 == (
                     &other.chat_ui.cookie_name,
@@ -416,6 +433,7 @@ impl UpstreamConfig {
             proxy: None,
             first_token_timeout: None,
             idle_timeout: None,
+            web_search: WebSearch::default(),
             chat_ui: ChatUiConfig::default(),
         }
     }

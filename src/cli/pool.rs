@@ -186,6 +186,9 @@ pub(crate) struct UpstreamAddOptions {
     /// Silence after the first token, such as 60s.
     #[arg(long)]
     pub(crate) idle_timeout: Option<String>,
+    /// Who searches the web for requests that only `web_search_options` marks: ours or upstream.
+    #[arg(long)]
+    pub(crate) web_search: Option<String>,
     /// Of a chat-ui: the name of its session cookie.
     #[arg(long)]
     pub(crate) cookie_name: Option<String>,

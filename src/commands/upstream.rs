@@ -61,6 +61,7 @@ async fn add(
             proxy: options.proxy,
             first_token_timeout: options.first_token_timeout,
             idle_timeout: options.idle_timeout,
+            web_search: options.web_search,
             cookie_name: options.cookie_name,
             origin: options.origin,
             headers: options.headers.into_iter().collect(),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 
-use llm2api_core::config::{ChatUiConfig, UpstreamConfig, UpstreamKind};
+use llm2api_core::config::{ChatUiConfig, UpstreamConfig, UpstreamKind, WebSearch};
 use url::Url;
 
 use super::{Configuration, problem::Problem, settings::UpstreamSettings};
@@ -58,6 +58,7 @@ impl LocalUpstream {
             ("models", settings.models.is_some()),
             ("cooldown", settings.cooldown.is_some()),
             ("proxy", settings.proxy.is_some()),
+            ("web_search", settings.web_search == WebSearch::Upstream),
         ];
         let before = problems.len();
         problems.extend(
@@ -121,6 +122,7 @@ impl LocalUpstream {
             proxy: None,
             first_token_timeout: self.first_token_timeout,
             idle_timeout: self.idle_timeout,
+            web_search: WebSearch::Ours,
             chat_ui: ChatUiConfig::default(),
         })
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use llm2api_core::config::{Cooldown, SecretKey};
+use llm2api_core::config::{Cooldown, SecretKey, WebSearch};
 use secrecy::SecretString;
 
 use super::{
@@ -168,6 +168,8 @@ declare_settings! {
         first_token_timeout: Option<PositiveDuration> = "FIRST_TOKEN_TIMEOUT", "the setting `FIRST_TOKEN_TIMEOUT`";
         /// Overrides the setting of the same name.
         idle_timeout: Option<PositiveDuration> = "IDLE_TIMEOUT", "the setting `IDLE_TIMEOUT`";
+        /// Who searches the web for requests that only `web_search_options` marks. `upstream`: the field is passed on, and nothing is searched here.
+        web_search: WebSearch = "WEB_SEARCH", "ours";
         /// Of a `chat-ui`: the name of its session cookie.
         cookie_name: CookieName = "COOKIE_NAME", "hf-chat";
         /// Of a `chat-ui`: its public address, where `url` is another.

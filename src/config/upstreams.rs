@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use llm2api_core::config::{ChatUiConfig, UpstreamConfig};
+use llm2api_core::config::{ChatUiConfig, UpstreamConfig, WebSearch};
 
 use super::{
     file::ConfigFile,
@@ -34,6 +34,7 @@ pub(crate) fn single_upstream(settings: &Settings) -> Option<UpstreamConfig> {
         proxy: None,
         first_token_timeout: None,
         idle_timeout: None,
+        web_search: WebSearch::default(),
         chat_ui: ChatUiConfig::default(),
     })
 }
@@ -132,6 +133,7 @@ fn entry(
         proxy: settings.proxy.map(|proxy| proxy.0),
         first_token_timeout: settings.first_token_timeout.map(|timeout| timeout.0),
         idle_timeout: settings.idle_timeout.map(|timeout| timeout.0),
+        web_search: settings.web_search,
         chat_ui: ChatUiConfig {
             cookie_name: settings.cookie_name.0,
             origin: settings.origin.map(|origin| origin.0),

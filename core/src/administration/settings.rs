@@ -10,7 +10,7 @@ use prost::Message;
 
 use super::error::{invalid, missing};
 use crate::{
-    config::{ChatUiConfig, Cooldown, UpstreamConfig, UpstreamKind, notation},
+    config::{ChatUiConfig, Cooldown, UpstreamConfig, UpstreamKind, WebSearch, notation},
     store::StoredUpstream,
 };
 
@@ -45,6 +45,7 @@ pub(super) fn read_new(
         proxy: None,
         first_token_timeout: None,
         idle_timeout: None,
+        web_search: WebSearch::default(),
         chat_ui: ChatUiConfig::default(),
     };
     if let Some(settings) = settings {
@@ -98,6 +99,7 @@ pub(super) fn change(
         cookie_name,
         origin,
         headers,
+        web_search,
     } = settings;
     match models.as_slice() {
         [] => {}
@@ -141,6 +143,11 @@ pub(super) fn change(
     }
     if let Some(text) = idle_timeout {
         upstream.idle_timeout = read(text, "idle_timeout", DURATION_TAKES, timeout)?;
+    }
+    if let Some(text) = web_search {
+        let takes = "`ours` or `upstream`";
+        upstream.web_search =
+            read(text, "web_search", takes, notation::web_search)?.unwrap_or_default();
     }
     if let Some(text) = cookie_name {
         let name = |text: &str| notation::cookie_name(text).map(str::to_owned);
@@ -232,6 +239,10 @@ fn revealed(upstream: &UpstreamConfig) -> v1::UpstreamSettings {
                 (name.to_string(), value)
             })
             .collect(),
+        web_search: match upstream.web_search {
+            WebSearch::Ours => None,
+            WebSearch::Upstream => Some("upstream".to_owned()),
+        },
     }
 }
 
@@ -277,6 +288,7 @@ mod tests {
             cookie_name: Some("session".to_owned()),
             origin: Some("https://chat.example.org/".to_owned()),
             headers: [("x-token".to_owned(), "secret".to_owned())].into(),
+            web_search: Some("upstream".to_owned()),
         }
     }
 
@@ -308,6 +320,7 @@ mod tests {
             proxy: empty(),
             first_token_timeout: empty(),
             idle_timeout: empty(),
+            web_search: empty(),
             cookie_name: empty(),
             origin: empty(),
             ..v1::UpstreamSettings::default()
@@ -338,6 +351,7 @@ mod tests {
             with(|settings| settings.weight = Some(-1)),
             with(|settings| settings.cooldown = Some("soon".to_owned())),
             with(|settings| settings.idle_timeout = Some("0".to_owned())),
+            with(|settings| settings.web_search = Some("theirs".to_owned())),
             with(|settings| settings.headers = [("cookie".to_owned(), "a=b".to_owned())].into()),
         ];
         let told: Vec<_> = wrong
@@ -352,6 +366,7 @@ mod tests {
             "weight",
             "cooldown",
             "idle_timeout",
+            "web_search",
             "headers",
         ]
         .map(|param| (ErrorReason::InvalidValue, param.to_owned()));

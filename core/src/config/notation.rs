@@ -13,7 +13,7 @@ use http::{
 };
 use url::Url;
 
-use super::Cooldown;
+use super::{Cooldown, WebSearch};
 
 /// The longest duration that a setting takes, in milliseconds: a year. Longer ones would be mistakes, and sums of instants and
 /// durations stay far from overflow.
@@ -43,6 +43,16 @@ pub fn upstream_name(text: &str) -> Option<&str> {
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     fits.then_some(text)
+}
+
+/// Who searches the web for an upstream: `ours` or `upstream`.
+#[must_use]
+pub fn web_search(text: &str) -> Option<WebSearch> {
+    match text {
+        "ours" => Some(WebSearch::Ours),
+        "upstream" => Some(WebSearch::Upstream),
+        _ => None,
+    }
 }
 
 /// An `http:` or `https:` address.

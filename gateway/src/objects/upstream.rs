@@ -47,6 +47,8 @@ pub struct UpstreamObject {
     pub first_token_timeout: Option<String>,
     /// Silence after the first token; null: as `IDLE_TIMEOUT` says.
     pub idle_timeout: Option<String>,
+    /// Who searches the web for requests that only `web_search_options` marks: `upstream`; null: this server.
+    pub web_search: Option<String>,
     /// Of a chat-ui: the name of its session cookie.
     pub cookie_name: Option<String>,
     /// Of a chat-ui: the address that it believes to have.
@@ -77,6 +79,7 @@ impl From<Upstream> for UpstreamObject {
             proxy: text(settings.proxy),
             first_token_timeout: text(settings.first_token_timeout),
             idle_timeout: text(settings.idle_timeout),
+            web_search: text(settings.web_search),
             cookie_name: text(settings.cookie_name),
             origin: text(settings.origin),
             headers: settings.headers.into_iter().collect(),

@@ -1,6 +1,6 @@
 //! Settings with few possible values.
 
-use llm2api_core::config::UpstreamKind;
+use llm2api_core::config::{UpstreamKind, WebSearch, notation};
 use llm2api_gateway::config::CorsOrigins;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -42,6 +42,14 @@ impl SettingValue for Switch {
             "off" | "false" | "0" => Some(Self(false)),
             _ => None,
         }
+    }
+}
+
+impl SettingValue for WebSearch {
+    const TAKES: &'static str = "ours or upstream";
+
+    fn from_text(text: &str) -> Option<Self> {
+        notation::web_search(text)
     }
 }
 

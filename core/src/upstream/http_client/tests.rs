@@ -69,6 +69,7 @@ pub(in super::super) fn upstream_at(url: &str) -> UpstreamConfig {
         proxy: None,
         first_token_timeout: None,
         idle_timeout: None,
+        web_search: crate::config::WebSearch::default(),
         chat_ui: ChatUiConfig::default(),
     }
 }

@@ -52,6 +52,8 @@ macro_rules! upstream_body {
             /// Silence after the first token, such as `60s`.
             #[schema(value_type = Option<String>)]
             idle_timeout: Option<Notation>,
+            /// Who searches the web for requests that only `web_search_options` marks: `ours` or `upstream`.
+            web_search: Option<String>,
             /// Of a chat-ui: the name of its session cookie.
             cookie_name: Option<String>,
             /// Of a chat-ui: the address that it believes to have.
@@ -73,6 +75,7 @@ macro_rules! upstream_body {
                     proxy: self.proxy,
                     first_token_timeout: text(self.first_token_timeout),
                     idle_timeout: text(self.idle_timeout),
+                    web_search: self.web_search,
                     cookie_name: self.cookie_name,
                     origin: self.origin,
                     headers: self.headers.map(map).unwrap_or_default(),
