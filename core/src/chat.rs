@@ -12,10 +12,12 @@ mod estimate;
 mod ledger;
 mod outcome;
 mod validate;
+mod web;
 
 pub(crate) use self::outcome::{model_not_found, shutting_down};
 
 use std::{
+    convert::Infallible,
     num::NonZeroU32,
     pin::Pin,
     sync::Arc,
@@ -26,17 +28,18 @@ use std::{
 use futures_util::Stream;
 use llm2api_proto::{
     ContractError,
-    v1::{ChatRequest, ChatResponse, content_part::Part},
+    v1::{ChatRequest, ChatResponse, chat_event::Event, content_part::Part},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use self::{attempts::Attempts, committed::Committed};
+use self::{attempts::Attempts, committed::Committed, web::Searching};
 use crate::{
-    config::Config,
+    config::{Config, WebSearch},
     registry::Registry,
     router::{self, Route},
     runtime,
+    search::{Query, Search},
 };
 
 /// Age beyond which a model list is asked for again before a model is said to be unknown.
@@ -45,6 +48,11 @@ const STALE_LIST: Duration = Duration::from_secs(10);
 /// Answers chats with the upstreams of a registry.
 pub(crate) struct Chats {
     registry: Arc<Registry>,
+    search: Arc<Search>,
+    /// Whether the web is searched for every chat.
+    searches_for_all: bool,
+    /// Whether answers begin with what was found.
+    shows_search_block: bool,
     fallback_model: Option<String>,
     retry_attempts: NonZeroU32,
     request_timeout: Duration,
@@ -71,6 +79,23 @@ pub(crate) enum AnswerStream {
     Whole(Option<ChatResponse>),
 }
 
+impl AnswerStream {
+    /// What became of its web search, as clients are told it. `None`: none was asked for.
+    pub(crate) fn search_status(&self) -> Option<&str> {
+        let events = match self {
+            Self::Streamed(committed) => committed.opening(),
+            Self::Whole(response) => response
+                .as_ref()
+                .map_or(&[][..], |response| &response.events),
+        };
+        let start = events.iter().find_map(|event| match &event.event {
+            Some(Event::Start(start)) => Some(start),
+            _ => None,
+        })?;
+        Some(start.search.as_str()).filter(|status| !status.is_empty())
+    }
+}
+
 impl Stream for AnswerStream {
     type Item = Result<ChatResponse, Status>;
 
@@ -86,10 +111,14 @@ impl Chats {
     pub(crate) fn new(
         config: &Config,
         registry: Arc<Registry>,
+        search: Arc<Search>,
         ending: &CancellationToken,
     ) -> Self {
         Self {
             registry,
+            search,
+            searches_for_all: config.search.is_for_all,
+            shows_search_block: config.search.has_block,
             fallback_model: config.fallback_model.clone(),
             retry_attempts: config.retry_attempts,
             request_timeout: config.clocks.request,
@@ -113,10 +142,12 @@ impl Chats {
     /// What is wrong with the request, or why nobody could answer it.
     pub(crate) async fn answer(
         &self,
-        request: ChatRequest,
+        mut request: ChatRequest,
         context: RequestContext,
     ) -> Result<AnswerStream, ContractError> {
         validate::validate(&request)?;
+        web::remove_blocks(&mut request);
+        let (searching, query) = self.searching(&request);
         if self.registry.routing().entries.is_empty() {
             return Err(outcome::no_upstream());
         }
@@ -127,8 +158,16 @@ impl Chats {
                 false => std::future::pending().await,
             }
         };
+        let search = async {
+            if let (Some(searching), Some(query)) = (&searching, &query) {
+                Box::pin(self.search(searching, query, &request)).await;
+            }
+            std::future::pending::<Infallible>().await
+        };
+        let answer = self.answer_or_fall_back(&request, searching.as_ref(), context);
         tokio::select! {
-            answer = Box::pin(self.answer_or_fall_back(&request, context)) => answer,
+            answer = Box::pin(answer) => answer,
+            never = search => match never {},
             () = time_is_up => Err(outcome::request_timeout(self.request_timeout)),
             () = self.ending().cancelled() => Err(outcome::shutting_down()),
         }
@@ -138,9 +177,10 @@ impl Chats {
     async fn answer_or_fall_back(
         &self,
         request: &ChatRequest,
+        searching: Option<&Searching>,
         context: RequestContext,
     ) -> Result<AnswerStream, ContractError> {
-        let mut attempts = Attempts::new(self, request, context);
+        let mut attempts = Attempts::new(self, request, searching, context);
         let error = match attempts.answer_as(&request.model, None).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
@@ -163,6 +203,47 @@ impl Chats {
             }
             _ => Err(error),
         }
+    }
+
+    /// The web search for a request, where it asks for one, and what to search for, where there is something.
+    fn searching(&self, request: &ChatRequest) -> (Option<Searching>, Option<Query>) {
+        let is_always = request.web_search || self.searches_for_all;
+        if !is_always && request.web_search_options_json.is_empty() {
+            return (None, None);
+        }
+        let searching = Searching::new(request, is_always, self.shows_search_block);
+        if !self.search.is_on() || !(is_always || self.any_upstream_leaves_it_to_us(request)) {
+            searching.pass_on();
+            return (Some(searching), None);
+        }
+        let query = self.search.query(request);
+        if query.is_none() {
+            searching.skip(request);
+        }
+        (Some(searching), query)
+    }
+
+    /// Whether some upstream of the asked model doesn't search by itself.
+    fn any_upstream_leaves_it_to_us(&self, request: &ChatRequest) -> bool {
+        let route = router::route(&self.registry.routing(), &request.model);
+        route.is_none_or(|route| {
+            let mut candidates = route.candidates.iter();
+            candidates.any(|candidate| candidate.entry.config.web_search == WebSearch::Ours)
+        })
+    }
+
+    /// Searches, and tells who waits for it.
+    async fn search(&self, searching: &Searching, query: &Query, request: &ChatRequest) {
+        let found = self.search.search(query).await;
+        if !found.why.is_empty() {
+            let (status, why) = (found.status.as_str(), &found.why);
+            tracing::info!(
+                status,
+                why,
+                "a web search found nothing; the answer is made without"
+            );
+        }
+        searching.found(request, found);
     }
 
     /// Finds the upstreams for a model; before it says that there are none it looks whether the lists are still true.

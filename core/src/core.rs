@@ -161,7 +161,12 @@ impl Core {
             Administration::new(config.clone(), Arc::clone(&registry), store.clone(), loaded)
                 .await?;
         let access = Arc::new(Access::new(&config.access));
-        let chats = Arc::new(Chats::new(&config, Arc::clone(&registry), &stopping.ending));
+        let chats = Arc::new(Chats::new(
+            &config,
+            Arc::clone(&registry),
+            Arc::clone(&search),
+            &stopping.ending,
+        ));
         let catalog = Arc::new(Catalog::new(Arc::clone(&registry)));
 
         // Protobuf has no escapes and shorter numbers than JSON, but names and lengths beside each value.

@@ -28,6 +28,7 @@ use std::pin::Pin;
 
 use futures_util::Stream;
 use llm2api_proto::v1::{ChatEvent, ChatRequest};
+use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 use tonic::async_trait;
 
@@ -91,12 +92,31 @@ pub(crate) trait Upstream: Send + Sync + 'static {
 /// One attempt's send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChatCall<'a> {
-    /// What the client asked; its `model` is not the one to send.
+    /// What the client asked; its `model` is not the one to send. To be sent is what [`ready`](Self::ready) gives.
     pub(crate) request: &'a ChatRequest,
+    /// Where something is still to be found for it: told once whether another request is to be sent in its place, which differs in the
+    /// text of the last message only.
+    pub(crate) replacement: Option<&'a SetOnce<Option<ChatRequest>>>,
     /// The model's name at the upstream.
     pub(crate) model: &'a str,
     /// What lets us in.
     pub(crate) credential: &'a Credential,
+}
+
+impl<'a> ChatCall<'a> {
+    /// The request to be sent, once it is known: what can be done before it, such as connecting, is to be done.
+    pub(crate) async fn ready(&self) -> &'a ChatRequest {
+        match self.replacement {
+            Some(replacement) => replacement.wait().await.as_ref().unwrap_or(self.request),
+            None => self.request,
+        }
+    }
+
+    /// Whether the request to be sent is not known yet.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.replacement
+            .is_some_and(|replacement| !replacement.initialized())
+    }
 }
 
 /// The answer of an upstream, as it arrives.

@@ -17,7 +17,11 @@ use crate::{
     facade::Facade,
     prefix::Place,
     request_id,
-    routes::{self, chat, not_found},
+    routes::{
+        self,
+        chat::{self, ChatRoute},
+        not_found,
+    },
 };
 
 /// OpenAI's version of its API, which clients show.
@@ -95,8 +99,8 @@ impl Front {
 
     /// Chats go to their route at once: the way through the router costs as much as reading the request.
     async fn call(&self, request: Request<Incoming>, arrival: Arrival) -> Response {
-        if chat::is_plain(&request) {
-            return chat::answer(&self.facade, request, arrival).await;
+        if let Some(route) = ChatRoute::of(&request) {
+            return chat::answer(&self.facade, route, request, arrival).await;
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(arrival);

@@ -6,5 +6,8 @@ pub const CLIENT_ID: &str = "llm2api-client";
 /// The request's id, which the gateway also sends to the client as `x-request-id`.
 pub const REQUEST_ID: &str = "x-request-id";
 
+/// What became of a chat's web search, in the call's initial metadata; the gateway sends it to the client as a header.
+pub const SEARCH: &str = "x-llm2api-search";
+
 /// Where a call bears its own key; as an error's `param` it tells that this key was refused, and not one that the call asks about.
 pub const AUTHORIZATION: &str = "authorization";

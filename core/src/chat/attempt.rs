@@ -27,7 +27,16 @@ pub(super) struct Opening {
 /// What the upstream did wrong; `Clock::FirstToken` where it took too long.
 pub(super) async fn open(entry: &Entry, call: ChatCall<'_>) -> Result<Opening, Failure> {
     let limit = entry.first_token_timeout;
-    match timeout(limit, Box::pin(open_in_its_time(entry, call))).await {
+    let mut opening = Box::pin(open_in_its_time(entry, call));
+    if call.is_waiting() {
+        // The clock runs from the send.
+        tokio::select! {
+            biased;
+            opening = &mut opening => return opening,
+            _ = call.ready() => {}
+        }
+    }
+    match timeout(limit, opening).await {
         Ok(opening) => opening,
         Err(_) => Err(Failure::new(
             FailureKind::Clock(Clock::FirstToken),
@@ -95,7 +104,7 @@ pub(super) fn idle(entry: &Entry) -> Failure {
 }
 
 /// Whether an event is one that a client waits for: text, reasoning, refusal, tool call, audio or the finish of a choice.
-fn is_meaningful(event: &ChatEvent) -> bool {
+pub(super) fn is_meaningful(event: &ChatEvent) -> bool {
     let has_text = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
     match &event.event {
         Some(Event::Finish(_)) => true,

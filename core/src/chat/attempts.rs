@@ -6,7 +6,7 @@ use llm2api_proto::{
     ContractError,
     v1::{ChatEvent, ChatRequest, chat_event::Event},
 };
-use tokio::time::Instant;
+use tokio::{sync::SetOnce, time::Instant};
 
 use super::{
     AnswerStream, Chats, RequestContext,
@@ -17,12 +17,13 @@ use super::{
     estimate::UsageCount,
     ledger::Ledger,
     outcome,
+    web::{Searching, Weaver},
 };
 use crate::{
     pool::Lease,
     registry::Entry,
     router::Candidate,
-    upstream::{Answer, ChatCall, Clock, Failure, FailureKind},
+    upstream::{ChatCall, Clock, Failure, FailureKind},
 };
 
 /// Attempts that cost an upstream nothing (a spent, refused or limited credential, a model that is gone) in one request.
@@ -35,6 +36,8 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 pub(super) struct Attempts<'a> {
     chats: &'a Chats,
     request: &'a ChatRequest,
+    /// The web search that its send waits for, where there is one.
+    searching: Option<&'a Searching>,
     ledger: Ledger,
     started: Instant,
     /// For how long the request may still wait for credentials.
@@ -58,10 +61,16 @@ enum Then {
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(chats: &'a Chats, request: &'a ChatRequest, context: RequestContext) -> Self {
+    pub(super) fn new(
+        chats: &'a Chats,
+        request: &'a ChatRequest,
+        searching: Option<&'a Searching>,
+        context: RequestContext,
+    ) -> Self {
         Self {
             chats,
             request,
+            searching,
             ledger: Ledger::new(context),
             started: Instant::now(),
             wait_left: chats.lease_wait,
@@ -222,12 +231,15 @@ impl<'a> Attempts<'a> {
         fallback_from: Option<&str>,
     ) -> Result<AnswerStream, Failure> {
         let entry = &candidate.entry;
+        let searching = self.searching;
+        let replacement = searching.and_then(|searching| searching.replacement_at(&entry.config));
         let call = ChatCall {
             request: self.request,
+            replacement,
             model: &candidate.model,
             credential: lease.credential(),
         };
-        let Opening { mut events, rest } = match attempt::open(entry, call).await {
+        let mut opening = match attempt::open(entry, call).await {
             Ok(opening) => opening,
             Err(failure) => {
                 lease.failed(&failure);
@@ -235,11 +247,28 @@ impl<'a> Attempts<'a> {
             }
         };
         lease.accepted();
-        self.introduce(&mut events, candidate, shown_model, fallback_from);
-        let mut count = UsageCount::new(self.request, entry.usage_reporting());
-        count.read(&events);
+        let has_waited = replacement.is_some();
+        let search = searching.map(|searching| searching.status(has_waited));
+        self.introduce(
+            &mut opening.events,
+            candidate,
+            shown_model,
+            fallback_from,
+            search,
+        );
+        let replaced = replacement.and_then(SetOnce::get).and_then(Option::as_ref);
+        let mut count = UsageCount::new(replaced.unwrap_or(self.request), entry.usage_reporting());
+        count.read(&opening.events);
+        // What is woven in is not the model's, and not counted.
+        let mut weaver = searching
+            .filter(|_| has_waited)
+            .and_then(Searching::weaver)
+            .map(Box::new);
+        if let Some(weaver) = &mut weaver {
+            weaver.weave(&mut opening.events);
+        }
         if self.request.stream == Some(false) {
-            let whole = self.collect(entry, events, rest, count).await;
+            let whole = self.collect(entry, opening, count, weaver).await;
             match &whole {
                 Ok(_) => {
                     lease.succeeded();
@@ -254,9 +283,9 @@ impl<'a> Attempts<'a> {
                 Arc::clone(entry),
                 lease,
                 std::mem::take(&mut self.ledger),
-                events,
-                rest,
+                opening,
                 count,
+                weaver,
                 ending,
             ))))
         }
@@ -266,14 +295,18 @@ impl<'a> Attempts<'a> {
     async fn collect(
         &self,
         entry: &Arc<Entry>,
-        events: Vec<ChatEvent>,
-        mut rest: Answer,
+        opening: Opening,
         mut count: UsageCount,
+        mut weaver: Option<Box<Weaver>>,
     ) -> Result<AnswerStream, Failure> {
+        let Opening { events, mut rest } = opening;
         let mut collector = Collector::new(self.chats.max_whole_bytes);
         collector.add(events)?;
-        while let Some(batch) = attempt::read_on(entry, &mut rest).await? {
+        while let Some(mut batch) = attempt::read_on(entry, &mut rest).await? {
             count.read(&batch.events);
+            if let Some(weaver) = &mut weaver {
+                weaver.weave(&mut batch.events);
+            }
             collector.add(batch.events)?;
         }
         let estimate = count.finish(entry).await;
@@ -287,6 +320,7 @@ impl<'a> Attempts<'a> {
         candidate: &Candidate,
         shown_model: Option<&str>,
         fallback_from: Option<&str>,
+        search: Option<&str>,
     ) {
         let start = events.iter_mut().find_map(|event| match &mut event.event {
             Some(Event::Start(start)) => Some(start),
@@ -309,6 +343,7 @@ impl<'a> Attempts<'a> {
         candidate.entry.name().clone_into(&mut start.upstream);
         start.attempt_count = i32::try_from(self.count).unwrap_or(i32::MAX);
         start.fallback_from = fallback_from.unwrap_or_default().to_owned();
+        start.search = search.unwrap_or_default().to_owned();
     }
 }
 

@@ -13,7 +13,13 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 
-use super::{attempt, estimate::UsageCount, ledger::Ledger, outcome};
+use super::{
+    attempt::{self, Opening},
+    estimate::UsageCount,
+    ledger::Ledger,
+    outcome,
+    web::Weaver,
+};
 use crate::{
     pool::Lease,
     registry::Entry,
@@ -29,6 +35,8 @@ pub(crate) struct Committed {
     lease: Lease,
     /// Told when the answer is dropped.
     ledger: Ledger,
+    /// Where a web search found something.
+    weaver: Option<Box<Weaver>>,
     idle_timer: Pin<Box<Sleep>>,
     last_byte: Instant,
     ending: CancellationToken,
@@ -39,11 +47,7 @@ pub(crate) struct Committed {
 
 enum Phase {
     /// The events that are in hand go out first.
-    Opening {
-        events: Vec<ChatEvent>,
-        rest: Answer,
-        count: UsageCount,
-    },
+    Opening { opening: Opening, count: UsageCount },
     /// The upstream is read.
     Reading { rest: Answer, count: UsageCount },
     /// The upstream is done; its usage is estimated.
@@ -57,25 +61,30 @@ impl Committed {
         entry: Arc<Entry>,
         lease: Lease,
         ledger: Ledger,
-        events: Vec<ChatEvent>,
-        rest: Answer,
+        opening: Opening,
         count: UsageCount,
+        weaver: Option<Box<Weaver>>,
         ending: CancellationToken,
     ) -> Self {
         Self {
-            phase: Phase::Opening {
-                events,
-                rest,
-                count,
-            },
+            phase: Phase::Opening { opening, count },
             idle_timer: Box::pin(tokio::time::sleep(entry.idle_timeout)),
             entry,
             lease,
             ledger,
+            weaver,
             last_byte: Instant::now(),
             ended: Box::pin(ending.clone().cancelled_owned()),
             ending,
             waiting: None,
+        }
+    }
+
+    /// The events that go out first, while they have not.
+    pub(super) fn opening(&self) -> &[ChatEvent] {
+        match &self.phase {
+            Phase::Opening { opening, .. } => &opening.events,
+            Phase::Reading { .. } | Phase::Estimating(_) | Phase::Ended => &[],
         }
     }
 
@@ -138,11 +147,14 @@ impl Stream for Committed {
         loop {
             if let Phase::Reading { rest, count } = &mut this.phase {
                 match rest.poll_next_unpin(context) {
-                    Poll::Ready(Some(Ok(Batch { events, .. }))) => {
+                    Poll::Ready(Some(Ok(Batch { mut events, .. }))) => {
                         count.read(&events);
                         this.last_byte = Instant::now();
                         if events.is_empty() {
                             continue;
+                        }
+                        if let Some(weaver) = &mut this.weaver {
+                            weaver.weave(&mut events);
                         }
                         return Poll::Ready(Some(Ok(ChatResponse { events })));
                     }
@@ -155,8 +167,7 @@ impl Stream for Committed {
             }
             match std::mem::replace(&mut this.phase, Phase::Ended) {
                 Phase::Opening {
-                    events,
-                    rest,
+                    opening: Opening { events, rest },
                     count,
                 } => {
                     this.phase = Phase::Reading { rest, count };

@@ -1,6 +1,7 @@
 //! The attempt loop and the committed stream over adapters that do as a test tells them, with paused clocks.
 
 mod credentials;
+mod web_search;
 
 use std::{collections::VecDeque, sync::Mutex};
 
@@ -41,6 +42,8 @@ enum End {
 struct Scripted {
     acts: Mutex<VecDeque<Act>>,
     asked: Mutex<Vec<String>>,
+    /// What it was sent.
+    sent: Mutex<Vec<ChatRequest>>,
     lacks: Option<&'static str>,
 }
 
@@ -56,6 +59,8 @@ impl Upstream for Arc<Scripted> {
 
     async fn chat(&self, call: ChatCall<'_>) -> Result<Answer, Failure> {
         self.asked.lock().unwrap().push(call.model.to_owned());
+        let request = call.ready().await.clone();
+        self.sent.lock().unwrap().push(request);
         let act = self
             .acts
             .lock()
@@ -172,7 +177,12 @@ impl Stage {
             .map(|upstream| Box::new(Arc::clone(upstream)) as Box<dyn Upstream>);
         let registry = Arc::new(Registry::with_adapters(&config, adapters.collect()));
         Self {
-            chats: Chats::new(&config, registry, &CancellationToken::new()),
+            chats: Chats::new(
+                &config,
+                registry,
+                Arc::new(Search::new(&config).expect("no instance")),
+                &CancellationToken::new(),
+            ),
             upstreams,
         }
     }

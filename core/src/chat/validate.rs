@@ -35,6 +35,7 @@ const REQUEST_MEMBERS: &[&str] = &[
     "logprobs",
     "top_logprobs",
     "reasoning_effort",
+    "web_search_options",
 ];
 const STREAM_OPTION_MEMBERS: &[&str] = &["include_usage"];
 const MESSAGE_MEMBERS: &[&str] = &[
@@ -121,6 +122,10 @@ pub(super) fn validate(request: &ChatRequest) -> Result<(), ContractError> {
             check_fields(&path, &schema.extra_fields, SCHEMA_MEMBERS)?;
         }
     }
+    check_optional_json(
+        &Path::Member(&Path::Request, "web_search_options"),
+        &request.web_search_options_json,
+    )?;
     let stream_options = Path::Member(&Path::Request, "stream_options");
     check_fields(
         &stream_options,

@@ -8,14 +8,18 @@ use std::{
 
 use futures_util::Stream;
 use llm2api_proto::{
-    metadata::{CLIENT_ID, REQUEST_ID},
+    metadata::{CLIENT_ID, REQUEST_ID, SEARCH},
     v1::{ChatRequest, ChatResponse, chat_service_server::ChatService},
 };
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
-use tonic::{Request, Response, Status, async_trait, codegen::BoxStream, metadata::MetadataMap};
+use tonic::{
+    Request, Response, Status, async_trait,
+    codegen::BoxStream,
+    metadata::{MetadataMap, MetadataValue},
+};
 
 use crate::chat::{AnswerStream, Chats, RequestContext, shutting_down};
 
@@ -60,10 +64,15 @@ impl ChatService for ChatRpc {
             client_id: text(request.metadata(), CLIENT_ID),
         };
         let answer = self.chats.answer(request.into_inner(), context).await?;
-        Ok(Response::new(Box::pin(RunningAnswer {
+        let search = answer.search_status().map(MetadataValue::try_from);
+        let mut response: Response<Self::ChatStream> = Response::new(Box::pin(RunningAnswer {
             answer,
             _running: running,
-        })))
+        }));
+        if let Some(Ok(search)) = search {
+            response.metadata_mut().insert(SEARCH, search);
+        }
+        Ok(response)
     }
 }
 

@@ -235,17 +235,27 @@ impl Upstream for ChatUi {
         if TokenLimit::of(call.request).is_some() {
             TokenLimit::prepare().await;
         }
-        let Prompt {
-            preprompt,
-            inputs,
-            attachments,
-        } = Prompt::new(call.request);
+        let is_waiting = call.is_waiting();
+        let mut prompt = Prompt::new(if is_waiting {
+            call.request
+        } else {
+            call.ready().await
+        });
+        let preprompt = prompt.preprompt.take();
         let (mut conversation, root) =
             Conversation::create(&self.site, &session, call.model, preprompt).await?;
         let root = match root {
             Some(root) => root,
             None => conversation.root_message().await?,
         };
+        if is_waiting {
+            prompt = Prompt::new(call.ready().await);
+        }
+        let Prompt {
+            inputs,
+            attachments,
+            ..
+        } = prompt;
         let form = multipart::form(&message(&inputs, &root), &attachments);
         let head = conversation.send(form).await?;
         self.check_head(head, &mut conversation, &session).await?;

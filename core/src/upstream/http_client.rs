@@ -208,6 +208,21 @@ impl HttpClients {
         }
     }
 
+    /// Connects for a request that is about to be sent, where that goes over connections of our own.
+    ///
+    /// # Errors
+    ///
+    /// What became of the connection.
+    pub(super) async fn connect_ahead(&self, proxy: Option<&Url>) -> Result<(), Failure> {
+        match self.direct.as_ref().filter(|_| proxy.is_none()) {
+            Some(direct) => {
+                let connected = direct.connect_ahead().await;
+                connected.map_err(|error| self.failure(&error))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Asks a target for something small, as [`Self::call`] does.
     ///
     /// # Errors

@@ -91,7 +91,7 @@ impl Upstream for Local {
             Ok(engine) => Arc::clone(engine),
             Err(error) => return Err(Failure::new(FailureKind::Unusable, error.to_string())),
         };
-        let request = request::translate(call.request)?;
+        let request = request::translate(call.ready().await)?;
         let place = Arc::clone(&self.beginning).try_acquire_owned();
         let Ok(place) = place else {
             return Err(busy("too many requests begin at once", SOON));

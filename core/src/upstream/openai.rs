@@ -109,7 +109,15 @@ impl Upstream for OpenAi {
 
     async fn chat(&self, call: ChatCall<'_>) -> Result<Answer, Failure> {
         let address = self.clients.address();
-        let body = request::encode(call.request, call.model)
+        if call.is_waiting() {
+            let proxy = call.credential.proxy.as_ref();
+            Box::pin(async {
+                let connecting = self.clients.connect_ahead(proxy);
+                tokio::try_join!(connecting, async { Ok(call.ready().await) })
+            })
+            .await?;
+        }
+        let body = request::encode(call.ready().await, call.model)
             .map_err(|error| Failure::new(FailureKind::Rejected, error.to_string()))?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -32,6 +32,12 @@ pub(crate) fn write(out: &mut BytesMut, start: Option<&ChatStart>, usage_estimat
             json::string(out, name);
             separator = ",";
         }
+        if !start.search.is_empty() {
+            json::text(out, separator);
+            json::text(out, r#""search":"#);
+            json::string(out, &start.search);
+            separator = ",";
+        }
         if start.attempt_count > 1 {
             json::text(out, separator);
             json::text(out, r#""attempts":"#);

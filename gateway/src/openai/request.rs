@@ -60,6 +60,7 @@ json_object! {
         logprobs: bool = "logprobs",
         top_logprobs: i32 = "top_logprobs",
         reasoning_effort: String = "reasoning_effort",
+        web_search_options: Box<RawValue> = "web_search_options",
     }
 }
 
@@ -100,6 +101,7 @@ fn translate(json: RequestJson) -> Result<ParsedRequest, ContractError> {
         logprobs,
         top_logprobs,
         reasoning_effort,
+        web_search_options,
         extra_fields,
     } = json;
     let model = model
@@ -154,6 +156,11 @@ fn translate(json: RequestJson) -> Result<ParsedRequest, ContractError> {
         top_logprobs,
         reasoning_effort: reasoning_effort.unwrap_or_default(),
         stream_option_fields: stream_options.extra_fields,
+        web_search: false,
+        web_search_options_json: web_search_options
+            .map(|options| object_text(options, "web_search_options"))
+            .transpose()?
+            .unwrap_or_default(),
         extra_fields,
     };
     Ok(ParsedRequest {
@@ -198,6 +205,15 @@ impl<'de> Deserialize<'de> for Stop {
 /// The JSON text that a raw value holds, without a copy.
 fn json_text(raw: Box<RawValue>) -> String {
     String::from(Box::<str>::from(raw))
+}
+
+/// The JSON text that a raw value holds, which must be an object's.
+fn object_text(raw: Box<RawValue>, name: &str) -> Result<String, ContractError> {
+    let text = json_text(raw);
+    match text.starts_with('{') {
+        true => Ok(text),
+        false => Err(fault::invalid_type(name, "an object")),
+    }
 }
 
 #[cfg(test)]

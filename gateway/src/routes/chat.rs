@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`.
+//! `POST /v1/chat/completions`, and the same under `/web`, where the web is searched first.
 
 use std::{future::Future, sync::Arc};
 
@@ -10,6 +10,7 @@ use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use llm2api_proto::{
     ContractError,
+    metadata::SEARCH,
     v1::{ChatResponse, ChatStart, chat_event::Event},
 };
 
@@ -28,27 +29,49 @@ const LARGE_BODY: usize = 256 * 1024;
 
 const FALLBACK: HeaderName = HeaderName::from_static("x-llm2api-fallback");
 const UPSTREAM_MODEL: HeaderName = HeaderName::from_static("x-llm2api-upstream-model");
+const SEARCHED: HeaderName = HeaderName::from_static(SEARCH);
 const USAGE: HeaderName = HeaderName::from_static("x-llm2api-usage");
 
-/// The route's path.
-pub(super) const PATH: &str = "/v1/chat/completions";
-
-/// Whether a request is a chat, and no web page's, which wants CORS headers.
-pub(crate) fn is_plain<B>(request: &Request<B>) -> bool {
-    request.method() == Method::POST
-        && request.uri().path() == PATH
-        && !request.headers().contains_key(header::ORIGIN)
+/// A route that answers chats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChatRoute {
+    /// OpenAI's own.
+    Plain,
+    /// The one that always searches the web.
+    Web,
 }
 
-/// Answers a plain chat.
+impl ChatRoute {
+    /// The route of a request that is a chat, and no web page's, which wants CORS headers.
+    pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
+        if request.method() != Method::POST || request.headers().contains_key(header::ORIGIN) {
+            return None;
+        }
+        let path = request.uri().path();
+        let routes = [Self::Plain, Self::Web];
+        routes.into_iter().find(|route| route.path() == path)
+    }
+
+    /// Its path.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Plain => "/v1/chat/completions",
+            Self::Web => "/web/v1/chat/completions",
+        }
+    }
+}
+
+/// Answers a chat that came past the router.
 pub(crate) async fn answer(
     facade: &Arc<Facade>,
+    route: ChatRoute,
     request: Request<Incoming>,
     arrival: Arrival,
 ) -> Response {
     let answer = async {
-        let caller = access::admit(facade, &Method::POST, PATH, request.headers(), arrival).await?;
-        complete(facade, caller, request).await
+        let headers = request.headers();
+        let caller = access::admit(facade, &Method::POST, route.path(), headers, arrival).await?;
+        complete(facade, route, caller, request).await
     };
     let answer: Result<Response, ContractError> = answer.await;
     answer.unwrap_or_else(|error| error::response(&error))
@@ -60,12 +83,22 @@ pub(crate) async fn create(
     Admitted(caller): Admitted,
     request: Request<Body>,
 ) -> Result<Response, ApiError> {
-    Ok(complete(&facade, caller, request).await?)
+    Ok(complete(&facade, ChatRoute::Plain, caller, request).await?)
+}
+
+/// Answers a chat with web search that came by way of the router.
+pub(crate) async fn create_with_search(
+    State(facade): State<Arc<Facade>>,
+    Admitted(caller): Admitted,
+    request: Request<Body>,
+) -> Result<Response, ApiError> {
+    Ok(complete(&facade, ChatRoute::Web, caller, request).await?)
 }
 
 /// Answers a conversation, streamed or not.
 async fn complete<B>(
     facade: &Arc<Facade>,
+    route: ChatRoute,
     caller: Caller,
     request: Request<B>,
 ) -> Result<Response, ContractError>
@@ -73,7 +106,8 @@ where
     B: HttpBody<Data = Bytes> + Unpin,
 {
     let body = body::read_json(request, facade.max_body_bytes).await?;
-    let parsed = parse(body).await?;
+    let mut parsed = parse(body).await?;
+    parsed.request.web_search = route == ChatRoute::Web;
     let stream = parsed.stream;
     let chunks = ChunkWriter::new(
         parsed
@@ -194,5 +228,8 @@ fn note_start(headers: &mut HeaderMap, start: Option<&ChatStart>) {
     }
     if let Some(upstream_model) = openai::upstream_model(start) {
         note(UPSTREAM_MODEL, upstream_model);
+    }
+    if !start.search.is_empty() {
+        note(SEARCHED, &start.search);
     }
 }

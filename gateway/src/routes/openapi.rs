@@ -16,7 +16,7 @@ use utoipa::openapi::{
 };
 
 use super::{
-    chat,
+    chat::ChatRoute,
     route::{Access, Answer, Route},
     table,
 };
@@ -107,7 +107,7 @@ fn operation(route: &Route, components: &mut Components) -> Operation {
     }
     let body = match route.body {
         Some(component) => Some(component(components)),
-        None => (route.path == chat::PATH).then(any_object),
+        None => is_chat(route).then(any_object),
     };
     if let Some(body) = body {
         let body = RequestBodyBuilder::new()
@@ -122,6 +122,12 @@ fn operation(route: &Route, components: &mut Components) -> Operation {
             .security(SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, []))
             .build(),
     }
+}
+
+fn is_chat(route: &Route) -> bool {
+    [ChatRoute::Plain, ChatRoute::Web]
+        .iter()
+        .any(|chat| chat.path() == route.path)
 }
 
 /// The name of a path's parameter.
@@ -211,6 +217,8 @@ mod tests {
                 "get /upstreams key",
                 "get /v1/models key",
                 "get /v1/models/{id} key",
+                "get /web/v1/models key",
+                "get /web/v1/models/{id} key",
                 "patch /cookies/{id} key",
                 "patch /upstreams/{name} key",
                 "post /cookie/add key",
@@ -219,6 +227,7 @@ mod tests {
                 "post /upstreams key",
                 "post /upstreams/{name}/test key",
                 "post /v1/chat/completions key",
+                "post /web/v1/chat/completions key",
             ]
         );
     }

@@ -4,7 +4,8 @@ use axum::routing;
 use utoipa::openapi::HttpMethod::{Delete, Get, Patch, Post};
 
 use super::{
-    chat, cookies, models, openapi, pages, probes,
+    chat::{self, ChatRoute},
+    cookies, models, openapi, pages, probes,
     route::{
         Access::{Admin, Client, Open},
         Route,
@@ -20,10 +21,17 @@ pub(super) fn table() -> Vec<Route> {
     let mut table = vec![
         Route::new(
             Post,
-            chat::PATH,
+            ChatRoute::Plain.path(),
             Client,
             "Answers a conversation, streamed or not",
             || routing::post(chat::create),
+        ),
+        Route::new(
+            Post,
+            ChatRoute::Web.path(),
+            Client,
+            "Answers a conversation with what a web search finds",
+            || routing::post(chat::create_with_search),
         ),
         Route::new(
             Get,
@@ -35,6 +43,20 @@ pub(super) fn table() -> Vec<Route> {
         Route::new(Get, "/v1/models/{*id}", Client, "Tells one model", || {
             routing::get(models::get)
         }),
+        Route::new(
+            Get,
+            "/web/v1/models",
+            Client,
+            "Lists the models, for clients whose base URL is that of web search",
+            || routing::get(models::list),
+        ),
+        Route::new(
+            Get,
+            "/web/v1/models/{*id}",
+            Client,
+            "Tells one model, for clients whose base URL is that of web search",
+            || routing::get(models::get),
+        ),
         Route::new(
             Get,
             "/healthz",

@@ -8,6 +8,13 @@ use crate::{
     gateway::{TestGateway, chat_request, request},
 };
 
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+/// As a web page's request, which goes by way of the router.
+const ORIGIN: &[(&str, &str)] = &[
+    ("content-type", "application/json"),
+    ("origin", "https://chat.example"),
+];
+
 const CHAT: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
 
 #[tokio::test]
@@ -74,6 +81,60 @@ async fn the_core_is_asked_what_the_client_asked_and_told_for_whom() {
     );
     assert_eq!(metadata.get("llm2api-client").unwrap(), "key_1");
     assert_eq!(metadata.get("x-request-id").unwrap(), "mine-1");
+}
+
+#[tokio::test]
+async fn under_web_the_core_is_told_to_search_and_what_became_of_it_is_passed_on() {
+    let core = FakeCore::default();
+    let searched = |status: &str| {
+        let start = Event::Start(ChatStart {
+            model: "m".to_owned(),
+            search: status.to_owned(),
+            ..ChatStart::default()
+        });
+        vec![message(vec![start, text("a"), finish()])]
+    };
+    let gateway = TestGateway::start(core.service()).await;
+    let with_options = CHAT.replace("\"model\"", "\"web_search_options\":{\"a\":1e-7},\"model\"");
+    let table: [(&str, &str, &[(&str, &str)], bool, &str); 4] = [
+        ("/v1/chat/completions", CHAT, JSON, false, ""),
+        (
+            "/v1/chat/completions",
+            &with_options,
+            JSON,
+            false,
+            r#"{"a":1e-7}"#,
+        ),
+        ("/web/v1/chat/completions", CHAT, JSON, true, ""),
+        (
+            "/web/v1/chat/completions",
+            &with_options,
+            ORIGIN,
+            true,
+            r#"{"a":1e-7}"#,
+        ),
+    ];
+    for (number, (path, body, headers, web_search, options)) in table.into_iter().enumerate() {
+        let status = if web_search { "failed" } else { "" };
+        core.sends(searched(status));
+        let reply = gateway
+            .send(request(Method::POST, path, headers, body))
+            .await;
+        assert_eq!(reply.status, 200, "{path}");
+        let told = Some(status).filter(|status| !status.is_empty());
+        assert_eq!(reply.header("x-llm2api-search"), told, "{path}");
+        assert_eq!(reply.json()["x_llm2api"]["search"].as_str(), told);
+        let (_, asked) = &core.chats()[number];
+        assert_eq!(
+            (asked.web_search, asked.web_search_options_json.as_str()),
+            (web_search, options)
+        );
+    }
+    let wrong = CHAT.replace("\"model\"", "\"web_search_options\":true,\"model\"");
+    assert_eq!(
+        gateway.chat(&wrong).await.error(),
+        (400, Some("invalid_type".to_owned()))
+    );
 }
 
 #[tokio::test]

@@ -18,7 +18,8 @@ async fn an_unknown_path_is_told_where_the_api_is() {
         "/v1/",
         "/v1/chat/completions/",
         "/v1/embeddings",
-        "/web/v1/models",
+        "/web/v1",
+        "/web/v1/embeddings",
     ] {
         let reply = gateway.get(path).await;
         assert_eq!(

@@ -190,7 +190,7 @@ async fn the_ledger_tells_what_was_done_for_a_request() {
         ),
     ]);
     let request = request(false);
-    let mut attempts = Attempts::new(&stage.chats, &request, RequestContext::default());
+    let mut attempts = Attempts::new(&stage.chats, &request, None, RequestContext::default());
     assert!(attempts.answer_as("m", None).await.is_ok());
     let told = attempts.ledger().to_string();
     let without_ids: Vec<&str> = told

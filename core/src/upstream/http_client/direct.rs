@@ -49,6 +49,24 @@ impl Direct {
         })
     }
 
+    /// Sees to it that a connection waits for a request that is about to be sent. Another request may come before it.
+    ///
+    /// # Errors
+    ///
+    /// What became of the connection.
+    pub(super) async fn connect_ahead(&self) -> Result<(), ConnectionError> {
+        let pool = self.pool();
+        if !pool.has_idle() {
+            pool.put(self.dialer.connect().await?);
+        }
+        Ok(())
+    }
+
+    /// The connections of this runtime.
+    fn pool(&self) -> &Arc<Pool> {
+        &self.pools[runtime::index().min(self.pools.len() - 1)]
+    }
+
     /// Sends a request, whose target is in origin form and which has its host, and returns when the answer's head is here.
     ///
     /// One that meets a connection which the upstream has closed while it was idle is sent once more, over a new one.
@@ -60,7 +78,7 @@ impl Direct {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Exchange>, ConnectionError> {
-        let pool = &self.pools[runtime::index().min(self.pools.len() - 1)];
+        let pool = self.pool();
         if let Some(connection) = pool.take() {
             match connection.send(request.clone()).await {
                 Ok((connection, response)) => {

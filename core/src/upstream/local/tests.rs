@@ -302,6 +302,7 @@ async fn a_model_that_cannot_be_loaded_is_unusable_and_its_path_stays_here() {
     let request = asks(vec![message("user", "hi")]);
     let call = ChatCall {
         request: &request,
+        replacement: None,
         model: "model",
         credential: &ANONYMOUS,
     };
@@ -323,6 +324,7 @@ async fn who_finds_no_place_to_begin_is_told_to_come_again() {
     let request = asks(vec![message("user", "hi")]);
     let call = ChatCall {
         request: &request,
+        replacement: None,
         model: "model",
         credential: &ANONYMOUS,
     };

@@ -10,7 +10,7 @@ mod tool;
 use llm2api_proto::v1::ChatRequest;
 
 pub(super) use self::json_object::SpliceError;
-use self::json_object::{Object, write_array};
+use self::json_object::{Object, write_array, write_json};
 
 /// Members that are written from fields of the contract.
 const NAMES: &[&str] = &[
@@ -32,6 +32,7 @@ const NAMES: &[&str] = &[
     "logprobs",
     "top_logprobs",
     "reasoning_effort",
+    "web_search_options",
     "stream",
     "stream_options",
 ];
@@ -71,6 +72,13 @@ pub(super) fn encode(request: &ChatRequest, model: &str) -> Result<Vec<u8>, Spli
     object.optional("logprobs", request.logprobs);
     object.optional("top_logprobs", request.top_logprobs);
     object.non_empty("reasoning_effort", &request.reasoning_effort);
+    if !request.web_search_options_json.is_empty() {
+        write_json(
+            object.name("web_search_options"),
+            "web_search_options",
+            &request.web_search_options_json,
+        )?;
+    }
     object.splice(&request.extra_fields, NAMES)?;
     object.value("stream", &true);
     let mut options = Object::begin(object.name("stream_options"));

@@ -132,6 +132,7 @@ async fn chat_as(adapter: &OpenAi, credential: &Credential) -> (Vec<ChatEvent>, 
     let request = question();
     let call = ChatCall {
         request: &request,
+        replacement: None,
         model: "m-1",
         credential,
     };
@@ -262,6 +263,7 @@ async fn an_answer_that_is_dropped_closes_its_connection() {
     let request = question();
     let call = ChatCall {
         request: &request,
+        replacement: None,
         model: "m-1",
         credential: &ANONYMOUS,
     };

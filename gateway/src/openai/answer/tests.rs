@@ -75,6 +75,7 @@ fn all_that_an_answer_may_hold_arrives() {
         fallback_from: "big".to_owned(),
         service_tier: "flex".to_owned(),
         system_fingerprint: "fp".to_owned(),
+        search: "ok".to_owned(),
     };
     let message = ChoiceDelta {
         content: Some("a".to_owned()),
@@ -114,7 +115,7 @@ fn all_that_an_answer_may_hold_arrives() {
     };
     assert_eq!(
         answer(start, message, FinishReason::ContentFilter, usage),
-        r#"{"id":"c","object":"chat.completion","created":7,"model":"small","choices":[{"index":0,"message":{"role":"assistant","content":"a","refusal":"r","reasoning_content":"t","reasoning":"t","audio":{"id":"audio_1","data":"","transcript":""},"annotations":[],"citations":[1]},"logprobs":{"content":null,"refusal":[{"token":"r","logprob":-0.5,"bytes":null,"top_logprobs":[]}]},"finish_reason":"content_filter","stop_reason":null}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0,"text_tokens":1},"completion_tokens_details":{},"cost":1e-7},"service_tier":"flex","system_fingerprint":"fp","x_llm2api":{"usage_estimated":true,"fallback_from":"big","upstream_model":"org/small","attempts":3}}"#
+        r#"{"id":"c","object":"chat.completion","created":7,"model":"small","choices":[{"index":0,"message":{"role":"assistant","content":"a","refusal":"r","reasoning_content":"t","reasoning":"t","audio":{"id":"audio_1","data":"","transcript":""},"annotations":[],"citations":[1]},"logprobs":{"content":null,"refusal":[{"token":"r","logprob":-0.5,"bytes":null,"top_logprobs":[]}]},"finish_reason":"content_filter","stop_reason":null}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"prompt_tokens_details":{"cached_tokens":0,"text_tokens":1},"completion_tokens_details":{},"cost":1e-7},"service_tier":"flex","system_fingerprint":"fp","x_llm2api":{"usage_estimated":true,"fallback_from":"big","upstream_model":"org/small","search":"ok","attempts":3}}"#
     );
 }
 

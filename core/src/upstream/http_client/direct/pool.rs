@@ -51,6 +51,14 @@ impl Pool {
         }
     }
 
+    /// Whether a connection waits.
+    pub(super) fn has_idle(&self) -> bool {
+        let now = Instant::now();
+        let mut idle = self.lock();
+        idle.last_mut()
+            .is_some_and(|last| !last.is_stale(now) && last.connection.is_idle())
+    }
+
     /// Takes a connection back whose answer has been read to its end. One that can't be used again is closed.
     pub(super) fn put(&self, mut connection: Box<Connection>) {
         if !connection.is_idle() {

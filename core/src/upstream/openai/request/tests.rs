@@ -103,6 +103,8 @@ fn all_that_the_contract_names_is_written_and_all_else_is_spliced() {
         logprobs: Some(true),
         top_logprobs: Some(0),
         reasoning_effort: text("high"),
+        web_search: true,
+        web_search_options_json: text(r#"{"search_context_size": "low"}"#),
         stream_option_fields: vec![raw("include_obfuscation", "false")],
         extra_fields: vec![
             raw("top_k", " 40 "),
@@ -120,7 +122,7 @@ fn all_that_the_contract_names_is_written_and_all_else_is_spliced() {
         r#""schema":{"type": "object"},"strict":true,"x":null}},"#,
         r#""temperature":0.0,"top_p":1e-7,"seed":9223372036854775807,"stop":["a","b"],"#,
         r#""max_tokens":1,"max_completion_tokens":2,"frequency_penalty":-0.5,"#,
-        r#""presence_penalty":0.1,"n":2,"logprobs":true,"top_logprobs":0,"reasoning_effort":"high","#,
+        r#""presence_penalty":0.1,"n":2,"logprobs":true,"top_logprobs":0,"reasoning_effort":"high","web_search_options":{"search_context_size": "low"},"#,
         r#""top_k":40,"weird \"name\"":{"b":1.0,"a":"\ud83d"},"#,
         r#""stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false}}"#,
     ]

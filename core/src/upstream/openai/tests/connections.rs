@@ -101,6 +101,7 @@ async fn what_came_at_once_is_one_batch() {
     let request = question();
     let call = ChatCall {
         request: &request,
+        replacement: None,
         model: "m-1",
         credential: &ANONYMOUS,
     };

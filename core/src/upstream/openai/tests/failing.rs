@@ -318,6 +318,7 @@ async fn a_request_that_carries_what_is_no_json_is_not_sent() {
     });
     let call = ChatCall {
         request: &request,
+        replacement: None,
         model: "m-1",
         credential: &ANONYMOUS,
     };
