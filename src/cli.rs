@@ -147,6 +147,9 @@ pub(crate) struct ChatOptions {
     /// How freely tokens are chosen, 0 to 2; 0 gives the likeliest answer. Without it, as the model's service does.
     #[arg(long, short)]
     pub(crate) temperature: Option<f64>,
+    /// Search the web first: the answer begins with what is found, and cites it.
+    #[arg(long, short)]
+    pub(crate) web: bool,
     /// The message; several words are joined.
     #[arg(value_name = "MESSAGE")]
     pub(crate) message: Vec<String>,

@@ -93,6 +93,7 @@ async fn chat(
         model,
         messages,
         temperature: options.temperature,
+        web_search: options.web,
         ..ChatRequest::default()
     };
     let mut answer = instance

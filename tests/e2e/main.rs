@@ -65,3 +65,4 @@ mod text;
 mod tools;
 mod upstream_errors;
 mod web;
+mod web_search;

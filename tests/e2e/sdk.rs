@@ -14,6 +14,7 @@ use llm2api_test_support::{
     command::{node, python, run_well},
     llm2api::Process,
 };
+use serde_json::json;
 use tokio::{net::TcpListener, process::Command, task::JoinSet};
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
@@ -40,7 +41,7 @@ async fn openai_for_node_works_unchanged(deployment: Deployment) {
 }
 
 async fn passes(mut interpreter: Command, script: &str, deployment: Deployment) {
-    let (_upstream, instance) = answering(deployment).await;
+    let (_upstream, _searxng, instance) = answering(deployment).await;
     let kept_out = KeptOut::start().await;
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/sdk")
@@ -55,7 +56,13 @@ async fn passes(mut interpreter: Command, script: &str, deployment: Deployment) 
 }
 
 /// An instance with a model for each check. Each model that fails is an upstream by itself, so that it takes no other with it.
-async fn answering(deployment: Deployment) -> (ScriptedUpstream, Llm2Api) {
+async fn answering(deployment: Deployment) -> (ScriptedUpstream, ScriptedUpstream, Llm2Api) {
+    let searxng = ScriptedUpstream::start(&[]).await;
+    let results = json!({"results": [
+        {"url": "https://a.example/", "title": "Größe 🙂", "content": "about [1]"},
+        {"url": "https://b.example/", "title": "Two", "content": ""},
+    ]});
+    searxng.answer_others(Script::json(200, results.to_string()));
     let upstream = ScriptedUpstream::start(&[]).await;
     let two = canned::stream(&[
         canned::role(0),
@@ -78,6 +85,7 @@ async fn answering(deployment: Deployment) -> (ScriptedUpstream, Llm2Api) {
     let refused = r#"{"error":{"message":"too hot","type":"invalid_request_error","param":"temperature","code":"out_of_range"}}"#;
     let models = [
         ("text", canned::stream_text(&["Hello", ", 世界"])),
+        ("cites", canned::stream_text(&["世界 [", "2]."])),
         ("two", two),
         ("tools", canned::stream(&parallel_calls())),
         ("endless", endless),
@@ -117,9 +125,10 @@ async fn answering(deployment: Deployment) -> (ScriptedUpstream, Llm2Api) {
         .file(&file)
         .setting("API_KEY", KEY)
         .setting("MAX_BODY", "64KiB")
+        .setting("SEARXNG_URL", &format!("http://{}", searxng.address()))
         .start()
         .await;
-    (upstream, instance)
+    (upstream, searxng, instance)
 }
 
 /// A gateway whose core knows every key and lets none do anything.

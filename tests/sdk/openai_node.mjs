@@ -154,6 +154,37 @@ const checks = {
     }
   },
 
+  async "sources of a web search"() {
+    const { client: web } = counted({ baseURL: baseURL.replace("/v1", "/web/v1") });
+    const sources = [
+      ["[1] Größe 🙂 — https://a.example/", "Größe 🙂", "https://a.example/"],
+      ["[2] Two — https://b.example/", "Two", "https://b.example/"],
+      ["[2]", "Two", "https://b.example/"],
+    ];
+    // Places are counted in code points, and JavaScript's strings in something else.
+    const cited = (content, annotations) =>
+      annotations.map(({ url_citation: one }) => [
+        [...content].slice(one.start_index, one.end_index).join(""),
+        one.title,
+        one.url,
+      ]);
+
+    const answer = await web.chat.completions.create({ model: "cites", messages });
+    const { message } = answer.choices[0];
+    assert.deepEqual(cited(message.content, message.annotations), sources);
+
+    let content = "";
+    const annotations = [];
+    const stream = await web.chat.completions.create({ model: "cites", messages, stream: true });
+    for await (const chunk of stream) {
+      content += chunk.choices[0].delta.content ?? "";
+      annotations.push(...(chunk.choices[0].delta.annotations ?? []));
+    }
+    assert.equal(content, message.content);
+    assert.deepEqual(cited(content, annotations), sources);
+    assert.equal((await web.models.retrieve("cites")).id, "cites");
+  },
+
   async "an answer that breaks off"() {
     const stream = await client.chat.completions.create({ model: "cut", messages, stream: true });
     let text = "";

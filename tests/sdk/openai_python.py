@@ -11,6 +11,7 @@ import sys
 
 import openai
 from openai import AsyncOpenAI, OpenAI
+from openai.types.chat.chat_completion_message import Annotation
 
 BASE_URL, KEY, KEPT_OUT_BASE_URL = sys.argv[1:]
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -168,6 +169,47 @@ def check_an_answer_that_breaks_off():
         assert text == "Hel", text
         return
     raise AssertionError("the answer looked complete")
+
+
+WEB = Counted(base_url=BASE_URL.replace("/v1", "/web/v1")).client
+CITED = [
+    ("[1] Größe 🙂 — https://a.example/", "Größe 🙂", "https://a.example/"),
+    ("[2] Two — https://b.example/", "Two", "https://b.example/"),
+    ("[2]", "Two", "https://b.example/"),
+]
+
+
+def cited(content, annotations):
+    """What the annotations cite, each with its place in the text."""
+    return [(content[one.start_index : one.end_index], one.title, one.url) for one in annotations]
+
+
+def check_sources_of_a_whole_answer():
+    for client_, options in [(WEB, {}), (client, {"web_search_options": {"search_context_size": "low"}})]:
+        answer = client_.chat.completions.create(model="cites", messages=MESSAGES, **options)
+        message = answer.choices[0].message
+        assert all(isinstance(one, Annotation) for one in message.annotations), message
+        assert all(one.type == "url_citation" for one in message.annotations), message
+        assert cited(message.content, [one.url_citation for one in message.annotations]) == CITED, message
+        assert message.content.endswith("</search>\n\n世界 [2]."), message
+        assert answer.model_extra["citations"] == ["https://a.example/", "https://b.example/"], answer
+
+
+def check_sources_of_a_stream():
+    content, annotations, citations = "", [], None
+    for chunk in WEB.chat.completions.create(model="cites", messages=MESSAGES, stream=True):
+        delta = chunk.choices[0].delta
+        content += delta.content or ""
+        annotations += (delta.model_extra or {}).get("annotations", [])
+        citations = (chunk.model_extra or {}).get("citations", citations)
+    annotations = [Annotation.model_validate(one).url_citation for one in annotations]
+    assert cited(content, annotations) == CITED, (content, annotations)
+    assert citations == ["https://a.example/", "https://b.example/"], citations
+
+
+def check_models_of_web_search():
+    assert "cites" in [model.id for model in WEB.models.list()]
+    assert WEB.models.retrieve("cites").id == "cites"
 
 
 for name, check in list(globals().items()):

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, StderrLock, StdoutLock, Write};
 
 use llm2api_proto::v1::{
-    ChatEvent, ChatResponse, ChoiceDelta, FinishReason, ToolCall, chat_event::Event,
+    ChatEvent, ChatResponse, ChoiceDelta, FinishReason, ToolCall, UrlCitation, chat_event::Event,
     tool_call::Call,
 };
 use serde_json::{Value, json};
@@ -98,14 +98,20 @@ impl<W: Write> Drop for Output<W> {
 /// An event as one line of JSON; `None` for one that holds nothing we name.
 fn as_json(event: &ChatEvent) -> Option<Value> {
     Some(match event.event.as_ref()? {
-        Event::Start(start) => json!({
-            "type": "start",
-            "id": start.id,
-            "model": start.model,
-            "upstream": start.upstream,
-            "upstream_model": start.upstream_model,
-            "attempts": start.attempt_count,
-        }),
+        Event::Start(start) => {
+            let mut value = json!({
+                "type": "start",
+                "id": start.id,
+                "model": start.model,
+                "upstream": start.upstream,
+                "upstream_model": start.upstream_model,
+                "attempts": start.attempt_count,
+            });
+            if !start.search.is_empty() {
+                value["search"] = json!(start.search);
+            }
+            value
+        }
         Event::Delta(delta) => {
             let mut value = json!({ "type": "delta", "index": delta.index });
             let texts = [
@@ -120,6 +126,9 @@ fn as_json(event: &ChatEvent) -> Option<Value> {
             }
             if !delta.tool_calls.is_empty() {
                 value["tool_calls"] = delta.tool_calls.iter().map(tool_call).collect();
+            }
+            if !delta.annotations.is_empty() {
+                value["annotations"] = delta.annotations.iter().map(annotation).collect();
             }
             value
         }
@@ -147,6 +156,22 @@ fn tool_call(call: &ToolCall) -> Value {
     json!({ "index": call.index, "id": call.id, "name": name, "arguments": input })
 }
 
+/// A source as OpenAI's API writes it.
+fn annotation(citation: &UrlCitation) -> Value {
+    if let Ok(other) = serde_json::from_str(&citation.other_json) {
+        return other;
+    }
+    json!({
+        "type": "url_citation",
+        "url_citation": {
+            "start_index": citation.start_index,
+            "end_index": citation.end_index,
+            "url": citation.url,
+            "title": citation.title,
+        },
+    })
+}
+
 /// The reason as OpenAI's API writes it.
 fn finish_reason(reason: FinishReason) -> Option<&'static str> {
     match reason {
@@ -161,7 +186,7 @@ fn finish_reason(reason: FinishReason) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use llm2api_proto::v1::{ChoiceFinish, FunctionCall, Usage};
+    use llm2api_proto::v1::{ChatStart, ChoiceFinish, FunctionCall, Usage};
 
     use super::*;
 
@@ -188,6 +213,23 @@ mod tests {
                 }],
                 ..ChoiceDelta::default()
             })),
+            event(Event::Start(ChatStart {
+                id: "chatcmpl-1".to_owned(),
+                model: "m".to_owned(),
+                attempt_count: 2,
+                search: "ok".to_owned(),
+                ..ChatStart::default()
+            })),
+            event(Event::Delta(ChoiceDelta {
+                annotations: vec![UrlCitation {
+                    start_index: 1,
+                    end_index: 4,
+                    url: "https://a.example/".to_owned(),
+                    title: "A".to_owned(),
+                    other_json: String::new(),
+                }],
+                ..ChoiceDelta::default()
+            })),
             event(Event::Finish(ChoiceFinish {
                 reason: FinishReason::Length.into(),
                 ..ChoiceFinish::default()
@@ -209,6 +251,23 @@ mod tests {
                     "index": 0,
                     "content": "好",
                     "tool_calls": [{"index": 0, "id": "call_1", "name": "f", "arguments": "{"}],
+                })),
+                Some(json!({
+                    "type": "start",
+                    "id": "chatcmpl-1",
+                    "model": "m",
+                    "upstream": "",
+                    "upstream_model": "",
+                    "attempts": 2,
+                    "search": "ok",
+                })),
+                Some(json!({
+                    "type": "delta",
+                    "index": 0,
+                    "annotations": [{
+                        "type": "url_citation",
+                        "url_citation": {"start_index": 1, "end_index": 4, "url": "https://a.example/", "title": "A"},
+                    }],
                 })),
                 Some(json!({"type": "finish", "index": 0, "reason": "length"})),
                 Some(json!({

@@ -122,6 +122,7 @@ fn options() -> ChatOptions {
         model: None,
         system: None,
         temperature: None,
+        web: false,
         message: Vec::new(),
     }
 }
@@ -192,6 +193,7 @@ async fn model_system_message_and_temperature_are_what_the_options_say() {
         model: Some("llama3".to_owned()),
         system: Some("Be brief.".to_owned()),
         temperature: Some(0.5),
+        web: true,
         ..options()
     };
     let settings = [("ADMIN_KEY", "sk-admin"), ("API_KEY", "off")];
@@ -214,6 +216,7 @@ async fn model_system_message_and_temperature_are_what_the_options_say() {
                 model: "llama3".to_owned(),
                 messages: vec![message("system", "Be brief."), message("user", "hi")],
                 temperature: Some(0.5),
+                web_search: true,
                 ..ChatRequest::default()
             }
         )]

@@ -203,6 +203,8 @@ impl Starting {
             ("ADMIN_KEY".to_owned(), ADMIN_KEY.to_owned()),
             ("CORE_KEY".to_owned(), CORE_KEY.to_owned()),
             ("LOG_FORMAT".to_owned(), "json".to_owned()),
+            // By default it is a public instance of somebody else's.
+            ("SEARXNG_URL".to_owned(), "off".to_owned()),
         ];
         if let Some(file) = &self.file {
             let path = data.path().join(FILE_NAME);
