@@ -158,9 +158,11 @@ impl Chats {
                 false => std::future::pending().await,
             }
         };
+        // The model may be asked for the query too.
+        let asked_by = query.as_ref().map(|_| context.clone()).unwrap_or_default();
         let search = async {
             if let (Some(searching), Some(query)) = (&searching, &query) {
-                Box::pin(self.search(searching, query, &request)).await;
+                Box::pin(self.search(searching, query, &request, &asked_by)).await;
             }
             std::future::pending::<Infallible>().await
         };
@@ -233,8 +235,15 @@ impl Chats {
     }
 
     /// Searches, and tells who waits for it.
-    async fn search(&self, searching: &Searching, query: &Query, request: &ChatRequest) {
-        let found = self.search.search(query).await;
+    async fn search(
+        &self,
+        searching: &Searching,
+        query: &Query,
+        request: &ChatRequest,
+        asked_by: &RequestContext,
+    ) {
+        let ask = |asked: ChatRequest| self.text_of_answer(asked, asked_by.clone());
+        let found = self.search.search_rewritten(query, request, ask).await;
         if !found.why.is_empty() {
             let (status, why) = (found.status.as_str(), &found.why);
             tracing::info!(
@@ -244,6 +253,25 @@ impl Chats {
             );
         }
         searching.found(request, found);
+    }
+
+    /// Answers a request that is not streamed. `None`: nobody could, or not with text.
+    async fn text_of_answer(
+        &self,
+        request: ChatRequest,
+        asked_by: RequestContext,
+    ) -> Option<String> {
+        let answered = Box::pin(self.answer_or_fall_back(&request, None, asked_by)).await;
+        let Ok(AnswerStream::Whole(Some(response))) = answered else {
+            return None;
+        };
+        response
+            .events
+            .into_iter()
+            .find_map(|event| match event.event {
+                Some(Event::Delta(delta)) => delta.content,
+                _ => None,
+            })
     }
 
     /// Finds the upstreams for a model; before it says that there are none it looks whether the lists are still true.

@@ -172,14 +172,8 @@ impl Search {
         Query::new(text, language.as_ref().unwrap_or(&self.language))
     }
 
-    /// Searches for a chat, and returns in time whatever happens.
-    pub(crate) async fn search(&self, query: &Query) -> Found {
-        let deadline = Instant::now() + self.timeout;
-        self.search_until(query, deadline).await
-    }
-
-    /// Searches for a chat, as [`Self::search`] does, by a query that the asked model writes of the conversation, where the operator wants
-    /// that. `ask` has the model answer a request, and returns the text; where that takes half of the time, fails or is of no use, the
+    /// Searches for a chat, and returns in time whatever happens; by a query that the asked model writes of the conversation, where the
+    /// operator wants that. `ask` has the model answer a request, and returns the text; where that takes half of the time, fails or is of no use, the
     /// query that is here is used.
     pub(crate) async fn search_rewritten<F>(
         &self,
@@ -202,10 +196,6 @@ impl Search {
             None
         };
         let query = written.as_ref().unwrap_or(query);
-        self.search_until(query, deadline).await
-    }
-
-    async fn search_until(&self, query: &Query, deadline: Instant) -> Found {
         self.find_until(query, self.result_count, deadline).await
     }
 

@@ -10,11 +10,10 @@ use llm2api_proto::{
     },
 };
 use llm2api_test_support::{
-    Deployment, Llm2Api, Script, ScriptedUpstream,
+    Deployment, Llm2Api, Script, ScriptedSearxng, ScriptedUpstream,
     command::{node, python, run_well},
     llm2api::Process,
 };
-use serde_json::json;
 use tokio::{net::TcpListener, process::Command, task::JoinSet};
 use tonic::{Request, Response, Status, transport::server::TcpIncoming};
 
@@ -56,13 +55,12 @@ async fn passes(mut interpreter: Command, script: &str, deployment: Deployment) 
 }
 
 /// An instance with a model for each check. Each model that fails is an upstream by itself, so that it takes no other with it.
-async fn answering(deployment: Deployment) -> (ScriptedUpstream, ScriptedUpstream, Llm2Api) {
-    let searxng = ScriptedUpstream::start(&[]).await;
-    let results = json!({"results": [
-        {"url": "https://a.example/", "title": "Größe 🙂", "content": "about [1]"},
-        {"url": "https://b.example/", "title": "Two", "content": ""},
-    ]});
-    searxng.answer_others(Script::json(200, results.to_string()));
+async fn answering(deployment: Deployment) -> (ScriptedUpstream, ScriptedSearxng, Llm2Api) {
+    let searxng = ScriptedSearxng::start().await;
+    searxng.finds(&[
+        ("Größe 🙂", "https://a.example/", "about [1]"),
+        ("Two", "https://b.example/", ""),
+    ]);
     let upstream = ScriptedUpstream::start(&[]).await;
     let two = canned::stream(&[
         canned::role(0),
@@ -125,7 +123,7 @@ async fn answering(deployment: Deployment) -> (ScriptedUpstream, ScriptedUpstrea
         .file(&file)
         .setting("API_KEY", KEY)
         .setting("MAX_BODY", "64KiB")
-        .setting("SEARXNG_URL", &format!("http://{}", searxng.address()))
+        .setting("SEARXNG_URL", &searxng.url())
         .start()
         .await;
     (upstream, searxng, instance)

@@ -1,10 +1,12 @@
 //! Web search woven into answers, with a SearXNG that answers as it is told and an upstream that records what it was sent.
 
 use llm2api_test_support::{
-    Answer, Deployment, Llm2Api, Request, Script, ScriptedUpstream,
+    Answer, Deployment, Llm2Api, Request, Script, ScriptedChatUi, ScriptedSearxng,
+    ScriptedUpstream,
     command::{grpcurl, run},
     llm2api::ADMIN_KEY,
-    sse,
+    scripted_chat_ui::{Family, Reply, Setup},
+    scripted_searxng, sse,
 };
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -27,6 +29,8 @@ both_deployments! {
     all_chats_are_searched_for_where_the_operator_wants_it,
     json_and_tool_calls_have_no_block,
     what_pages_say_can_not_leave_its_place,
+    the_model_writes_the_query_where_the_operator_wants_it,
+    a_chat_ui_gets_the_results_too,
     the_command_line_searches,
 }
 
@@ -37,7 +41,7 @@ const BLOCK: &str = "<search>\n[1] Der Brocken 🙂 — https://a.example/brocke
 /// An upstream, a SearXNG and an instance in front of both.
 struct Stage {
     upstream: ScriptedUpstream,
-    searxng: ScriptedUpstream,
+    searxng: ScriptedSearxng,
     instance: Llm2Api,
 }
 
@@ -50,12 +54,11 @@ impl Stage {
     async fn with(deployment: Deployment, answer: Script, settings: &[(&str, &str)]) -> Self {
         let upstream = ScriptedUpstream::start(&[MODEL]).await;
         upstream.answer(MODEL, canned::stream_text(&["1141 m [", "1]."]));
-        let searxng = ScriptedUpstream::start(&[]).await;
-        searxng.answer_others(answer);
-        let url = format!("http://{}", searxng.address());
+        let searxng = ScriptedSearxng::start().await;
+        searxng.answers(answer);
         let mut starting = instance(deployment)
             .setting("UPSTREAM_URL", &upstream.url())
-            .setting("SEARXNG_URL", &url);
+            .setting("SEARXNG_URL", &searxng.url());
         for (name, value) in settings {
             starting = starting.setting(name, value);
         }
@@ -81,17 +84,20 @@ impl Stage {
 
     /// How often something was searched for.
     fn searches(&self) -> usize {
-        self.searxng.other_requests().len()
+        self.searxng.searches().len()
     }
 }
 
 /// Two results.
 fn found() -> Script {
-    let results = json!({"results": [
-        {"url": "https://a.example/brocken", "title": "Der Brocken 🙂", "content": "Er ist 1141 m hoch."},
-        {"url": "https://b.example/", "title": "Harz", "content": ""},
-    ]});
-    Script::json(200, results.to_string())
+    scripted_searxng::found(&[
+        (
+            "Der Brocken 🙂",
+            "https://a.example/brocken",
+            "Er ist 1141 m hoch.",
+        ),
+        ("Harz", "https://b.example/", ""),
+    ])
 }
 
 fn question(stream: bool) -> Value {
@@ -185,8 +191,8 @@ async fn a_whole_answer_shows_and_cites_what_was_found(deployment: Deployment) {
         let body = stage.upstream.chat(number).await.json();
         assert_eq!(body.get("web_search_options"), None);
     }
-    let search = &stage.searxng.other_requests()[0];
-    assert!(search.path.contains("Brocken"), "{}", search.path);
+    // The second time it was known.
+    assert_eq!(stage.searxng.queries(), [QUESTION]);
 
     let plain = stage.ask("/v1/chat/completions", &question(false)).await;
     assert_eq!(plain.header("x-llm2api-search"), None);
@@ -387,8 +393,8 @@ async fn a_retry_searches_once_and_shows_the_results_once(deployment: Deployment
 async fn what_only_the_options_mark_is_left_to_an_upstream_that_searches(deployment: Deployment) {
     let upstream = ScriptedUpstream::start(&[MODEL]).await;
     upstream.answer(MODEL, canned::stream_text(&["found by myself"]));
-    let searxng = ScriptedUpstream::start(&[]).await;
-    searxng.answer_others(found());
+    let searxng = ScriptedSearxng::start().await;
+    searxng.answers(found());
     let file = format!(
         r#"
         [[upstreams]]
@@ -401,7 +407,7 @@ async fn what_only_the_options_mark_is_left_to_an_upstream_that_searches(deploym
     );
     let instance = instance(deployment)
         .file(&file)
-        .setting("SEARXNG_URL", &format!("http://{}", searxng.address()))
+        .setting("SEARXNG_URL", &searxng.url())
         .start()
         .await;
     let stage = Stage {
@@ -513,6 +519,41 @@ async fn what_pages_say_can_not_leave_its_place(deployment: Deployment) {
     }
     assert!(content.ends_with("\n</search>\n\n1141 m [1]."), "{content}");
     assert!(sent.ends_with(QUESTION), "{sent}");
+}
+
+async fn the_model_writes_the_query_where_the_operator_wants_it(deployment: Deployment) {
+    let stage = Stage::with(deployment, found(), &[("SEARCH_REWRITE", "true")]).await;
+    let query = canned::stream_text(&["Brocken ", "Höhe"]);
+    stage.upstream.queue(query);
+    let answer = stage.ask(WEB, &question(true)).await;
+    assert_eq!(answer.header("x-llm2api-search"), Some("ok"));
+    let choices = canned::choices(&answer.body);
+    assert_eq!(canned::content(&choices, 0), format!("{BLOCK}1141 m [1]."));
+    assert_eq!(stage.searxng.queries(), ["Brocken Höhe"]);
+    assert_woven(&stage.sent(1).await[1], QUESTION);
+    assert_eq!(stage.upstream.chats().len(), 2);
+}
+
+async fn a_chat_ui_gets_the_results_too(deployment: Deployment) {
+    let site = ScriptedChatUi::start(Setup::new(Family::New, MODEL)).await;
+    site.answer(Reply::text(&["1141 m [", "1]."]));
+    let searxng = ScriptedSearxng::start().await;
+    searxng.answers(found());
+    let instance = instance(deployment)
+        .setting("UPSTREAM_URL", &site.url())
+        .setting("UPSTREAM_KIND", "chat-ui")
+        .setting("SEARXNG_URL", &searxng.url())
+        .start()
+        .await;
+    let request = Request::post_json(WEB, question(true).to_string());
+    let answer = instance.exchange(&request).await;
+    let choices = canned::choices(&answer.body);
+    assert_eq!(canned::content(&choices, 0), format!("{BLOCK}1141 m [1]."));
+    site.has_deleted(1).await;
+    let conversations = site.conversations();
+    let inputs = conversations[0].inputs().unwrap();
+    assert_woven(&json!({"content": inputs}), QUESTION);
+    assert_eq!(conversations[0].preprompt.as_deref(), Some("Be brief."));
 }
 
 async fn the_command_line_searches(deployment: Deployment) {

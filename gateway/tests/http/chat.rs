@@ -9,6 +9,8 @@ use crate::{
 };
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+const PATH: &str = "/v1/chat/completions";
+const WEB_PATH: &str = "/web/v1/chat/completions";
 /// As a web page's request, which goes by way of the router.
 const ORIGIN: &[(&str, &str)] = &[
     ("content-type", "application/json"),
@@ -96,25 +98,17 @@ async fn under_web_the_core_is_told_to_search_and_what_became_of_it_is_passed_on
     };
     let gateway = TestGateway::start(core.service()).await;
     let with_options = CHAT.replace("\"model\"", "\"web_search_options\":{\"a\":1e-7},\"model\"");
-    let table: [(&str, &str, &[(&str, &str)], bool, &str); 4] = [
-        ("/v1/chat/completions", CHAT, JSON, false, ""),
-        (
-            "/v1/chat/completions",
-            &with_options,
-            JSON,
-            false,
-            r#"{"a":1e-7}"#,
-        ),
-        ("/web/v1/chat/completions", CHAT, JSON, true, ""),
-        (
-            "/web/v1/chat/completions",
-            &with_options,
-            ORIGIN,
-            true,
-            r#"{"a":1e-7}"#,
-        ),
+    let table = [
+        (PATH, JSON, false, false),
+        (PATH, JSON, true, false),
+        (WEB_PATH, JSON, false, true),
+        (WEB_PATH, ORIGIN, true, true),
     ];
-    for (number, (path, body, headers, web_search, options)) in table.into_iter().enumerate() {
+    for (number, (path, headers, has_options, web_search)) in table.into_iter().enumerate() {
+        let (body, options) = match has_options {
+            true => (with_options.as_str(), r#"{"a":1e-7}"#),
+            false => (CHAT, ""),
+        };
         let status = if web_search { "failed" } else { "" };
         core.sends(searched(status));
         let reply = gateway
