@@ -4,6 +4,7 @@ mod answers;
 mod refusals;
 mod start;
 mod together;
+mod web_search;
 
 use std::path::PathBuf;
 
