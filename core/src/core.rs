@@ -35,7 +35,7 @@ use crate::{
     config::{Config, UpstreamKind},
     health::Health,
     registry::{Background, Entry, LIST_INTERVAL, Registry, Routing},
-    search::{Search, SearchAddressError},
+    search::{Search, SearchError},
     service::{
         AccessRpc, Authorize, ChatRpc, CookieRpc, ModelRpc, PortServices, SearchRpc, UpstreamRpc,
     },
@@ -81,7 +81,7 @@ pub enum CoreError {
     },
     /// An instance of SearXNG can't be used as it is configured.
     #[error(transparent)]
-    Search(#[from] SearchAddressError),
+    Search(#[from] SearchError),
     /// What was kept can't be had, or nothing can be kept.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -21,7 +21,7 @@ mod store;
 mod upstream;
 
 pub use self::core::{Core, CoreError, InProcess, Stopping, UpstreamOverview};
-pub use search::SearchAddressError;
+pub use search::SearchError;
 pub use store::{StoreError, maintenance};
 pub use upstream::AddressError;
 #[cfg(feature = "local")]

@@ -7,6 +7,7 @@ mod address;
 mod answer;
 mod instance;
 mod language;
+mod pages;
 mod plain_text;
 mod query;
 mod results;
@@ -27,6 +28,7 @@ pub(crate) use self::query::Query;
 use self::{
     answer::Answer,
     instance::{Instance, Refusal},
+    pages::Pages,
     tasks::Tasks,
 };
 use crate::{
@@ -52,6 +54,8 @@ pub(crate) struct Search {
     tasks: Tasks,
     /// What was found of late. Of those who search for the same at the same time one asks, and all get the answer.
     found: Cache<Query, Arc<[SearchResult]>>,
+    /// `None`: engines' snippets are enough.
+    pages: Option<Pages>,
 }
 
 /// What came of a search.
@@ -124,14 +128,18 @@ impl Search {
     ///
     /// # Errors
     ///
-    /// [`SearchAddressError`].
-    pub(crate) fn new(config: &Config) -> Result<Self, SearchAddressError> {
+    /// [`SearchError`].
+    pub(crate) fn new(config: &Config) -> Result<Self, SearchError> {
         let search = &config.search;
         let instances = search
             .instances
             .iter()
             .map(|url| Instance::new(url, config))
             .collect::<Result<_, _>>()?;
+        let pages = match search.page_count {
+            0 => None,
+            count => Some(Pages::new(count).map_err(SearchError::Pages)?),
+        };
         Ok(Self {
             instances,
             result_count: search.result_count,
@@ -143,6 +151,7 @@ impl Search {
                 .max_capacity(CACHED_SEARCHES)
                 .time_to_live(CACHED_FOR)
                 .build(),
+            pages,
         })
     }
 
@@ -196,7 +205,18 @@ impl Search {
             None
         };
         let query = written.as_ref().unwrap_or(query);
-        self.find_until(query, self.result_count, deadline).await
+        self.search_until(query, deadline).await
+    }
+
+    async fn search_until(&self, query: &Query, deadline: Instant) -> Found {
+        let Some(pages) = &self.pages else {
+            return self.find_until(query, self.result_count, deadline).await;
+        };
+        // A third of the time is the pages', or an instance that is slow would leave them none.
+        let searched_by = deadline - self.timeout / 3;
+        let mut found = self.find_until(query, self.result_count, searched_by).await;
+        found.results = pages.read_first(&found.results, deadline.into()).await;
+        found
     }
 
     /// Searches for so many results.
@@ -272,13 +292,20 @@ impl Nothing {
     }
 }
 
-/// Why an instance can't be asked as it is configured.
+/// Why the web can't be searched as it is configured.
 #[derive(Debug, thiserror::Error)]
-#[error("the SearXNG instance {name} can't be used")]
-pub struct SearchAddressError {
-    /// The instance, as `host:port`.
-    name: String,
-    /// What is wrong.
-    #[source]
-    source: AddressError,
+#[non_exhaustive]
+pub enum SearchError {
+    /// An instance can't be asked.
+    #[error("the SearXNG instance at {host} can't be used")]
+    Instance {
+        /// Its host.
+        host: String,
+        /// What is wrong.
+        #[source]
+        source: AddressError,
+    },
+    /// Pages can't be read.
+    #[error("the pages of results can't be read")]
+    Pages(#[source] AddressError),
 }

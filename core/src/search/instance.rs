@@ -12,7 +12,7 @@ use http::{
 use url::Url;
 
 use super::{
-    Query, SearchAddressError,
+    Query, SearchError,
     answer::{self, Answer},
     standing::{Fault, Standing},
 };
@@ -67,10 +67,10 @@ impl Instance {
     ///
     /// # Errors
     ///
-    /// [`SearchAddressError`].
-    pub(super) fn new(url: &Url, config: &Config) -> Result<Self, SearchAddressError> {
-        let unusable = |source| SearchAddressError {
-            name: url.host_str().unwrap_or_default().to_owned(),
+    /// [`SearchError`].
+    pub(super) fn new(url: &Url, config: &Config) -> Result<Self, SearchError> {
+        let unusable = |source| SearchError::Instance {
+            host: url.host_str().unwrap_or_default().to_owned(),
             source,
         };
         let endpoint = endpoint(url).ok_or_else(|| unusable(AddressError::Url))?;

@@ -16,7 +16,9 @@ const ENTITIES: &[(&str, &str)] = &[
 ];
 /// Characters that a reference may have, from its `&` to its `;`.
 const MAX_ENTITY_BYTES: usize = 10;
-/// Elements whose content is nothing to read.
+/// Bytes that a tag may have: longer ones are text, or each `<` would have all that follows searched for its end.
+const MAX_TAG_BYTES: usize = 4096;
+/// Elements whose content is no markup, and nothing to read.
 const UNREADABLE: [&str; 2] = ["script", "style"];
 
 /// A text without markup, without characters that are not seen, and in one line.
@@ -104,37 +106,74 @@ fn character(reference: &str) -> Option<String> {
 /// A text without tags and comments. A `<` that begins neither stays.
 fn without_tags(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('<') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        match tag_end(rest) {
-            Some(end) => {
-                // What tags part stays parted, but not within a word that is highlighted.
-                if !is_inline(&rest[1..end]) {
-                    out.push(' ');
-                }
-                rest = after_unreadable(&rest[1..end], &rest[end..]);
-            }
-            None => {
-                out.push('<');
-                rest = &rest[1..];
-            }
+    for piece in pieces(text) {
+        match piece {
+            Piece::Text(text) => out.push_str(text),
+            // What tags part stays parted, but not within a word that is highlighted.
+            Piece::Tag { name, .. } if INLINE.contains(&name.as_str()) => {}
+            Piece::Tag { .. } => out.push(' '),
         }
     }
-    out + rest
+    out
+}
+
+/// Elements that part no words, as engines use them.
+const INLINE: [&str; 9] = ["a", "b", "em", "font", "i", "mark", "span", "strong", "u"];
+
+/// A piece of markup.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    /// Text as it is written, references included.
+    Text(&'a str),
+    /// A tag or a comment.
+    Tag {
+        /// The element's name, in lower case; empty of a comment.
+        name: String,
+        /// Whether it ends the element.
+        is_end: bool,
+    },
+}
+
+/// The pieces of markup, from front to back: each byte is looked at a few times at most, whatever the markup.
+pub(super) fn pieces(markup: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = markup;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        if let Some(end) = tag_end(rest) {
+            let tag = &rest[1..end];
+            rest = &rest[end..];
+            let is_end = tag.starts_with('/');
+            let name = name(tag);
+            if !is_end && UNREADABLE.contains(&name.as_str()) {
+                rest = from_end_tag(rest, &name);
+            }
+            return Some(Piece::Tag { name, is_end });
+        }
+        // The first character is none of a tag's.
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let end = rest[first..].find('<').map_or(rest.len(), |at| first + at);
+        let (text, after) = rest.split_at(end);
+        rest = after;
+        Some(Piece::Text(text))
+    })
 }
 
 /// Where the tag or comment ends that a text begins with.
 fn tag_end(text: &str) -> Option<usize> {
-    if text.starts_with("<!--") {
-        return text.find("-->").map(|at| at + 3);
+    let after = text.strip_prefix('<')?;
+    if after.starts_with("!--") {
+        // One that isn't closed has all the rest in it.
+        return Some(text.find("-->").map_or(text.len(), |at| at + 3));
     }
-    let next = text[1..].chars().next()?;
-    if !(next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?')) {
+    let next = after.bytes().next()?;
+    if !(next.is_ascii_alphabetic() || matches!(next, b'/' | b'!' | b'?')) {
         return None;
     }
-    text.find('>').map(|at| at + 1)
+    let within = &text.as_bytes()[..text.len().min(MAX_TAG_BYTES)];
+    let end = memchr::memchr(b'>', within)?;
+    Some(end + 1)
 }
 
 /// A tag's name in lower case, without its slash.
@@ -146,24 +185,18 @@ fn name(tag: &str) -> String {
         .collect()
 }
 
-fn is_inline(tag: &str) -> bool {
-    matches!(
-        name(tag).as_str(),
-        "a" | "b" | "em" | "font" | "i" | "mark" | "span" | "strong" | "u"
-    )
-}
-
-/// What follows a tag, and follows its element if that can't be read.
-fn after_unreadable<'a>(tag: &str, rest: &'a str) -> &'a str {
-    let name = name(tag);
-    if tag.starts_with('/') || !UNREADABLE.contains(&name.as_str()) {
-        return rest;
+/// What is left of a text from the tag on that ends this element; nothing where none does.
+fn from_end_tag<'a>(text: &'a str, name: &str) -> &'a str {
+    let mut rest = text;
+    while let Some(at) = rest.find("</") {
+        rest = &rest[at..];
+        let found = rest.get(2..2 + name.len());
+        if found.is_some_and(|found| found.eq_ignore_ascii_case(name)) {
+            return rest;
+        }
+        rest = &rest[2..];
     }
-    let end = format!("</{name}");
-    // Lowered by ASCII alone, so that places are the same.
-    rest.to_ascii_lowercase()
-        .find(&end)
-        .map_or("", |at| &rest[at..])
+    ""
 }
 
 /// A text in one line, without characters that nobody sees: control characters, those that turn the direction of what follows, and

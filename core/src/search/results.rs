@@ -4,6 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{SearchResult, address, plain_text};
 
+/// Bytes of a text that are looked at; of what is left after it is cleaned, hardly more can be shown.
+const MAX_RAW_BYTES: usize = 16 * 1024;
 /// Tokens that a title may have.
 const MAX_TITLE_TOKENS: usize = 40;
 /// Tokens that a snippet may have; engines send some 40 to 80.
@@ -30,18 +32,23 @@ pub(super) fn merge(raw: impl Iterator<Item = Raw>, max: usize) -> Vec<SearchRes
         if !known.insert(address::canonical(&url)) {
             continue;
         }
-        let title = plain_text::shortened(&plain_text::plain(&result.title), MAX_TITLE_TOKENS);
+        let title = text(&result.title, MAX_TITLE_TOKENS);
         merged.push(SearchResult {
             title: if title.is_empty() {
                 url.host_str().unwrap_or_default().to_owned()
             } else {
                 title
             },
-            snippet: plain_text::shortened(&plain_text::plain(&result.snippet), MAX_SNIPPET_TOKENS),
+            snippet: text(&result.snippet, MAX_SNIPPET_TOKENS),
             url: url.into(),
         });
     }
     merged
+}
+
+fn text(raw: &str, max_tokens: usize) -> String {
+    let looked_at = &raw[..raw.floor_char_boundary(MAX_RAW_BYTES)];
+    plain_text::shortened(&plain_text::plain(looked_at), max_tokens)
 }
 
 /// The first of the results.

@@ -32,6 +32,7 @@ use url::{Host, Url};
 use self::{by_proxy::ClientsByProxy, direct::Direct, settings::Settings};
 pub(crate) use self::{
     connection_failure::ConnectionError, response_body::ResponseBody, target::Target,
+    tls::config as tls_config,
 };
 use super::{Failure, FailureKind};
 use crate::{
@@ -50,7 +51,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_DRAIN_SIZE: usize = 64 * 1024;
 
 /// How we call ourselves.
-const USER_AGENT: &str = concat!("llm2api/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("llm2api/", env!("CARGO_PKG_VERSION"));
 
 /// Why an upstream can't be reached as it is configured.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use rustls_platform_verifier::Verifier;
 /// # Errors
 ///
 /// rustls's, where the system has no certificates, for one.
-pub(super) fn config(
+pub(crate) fn config(
     extra_roots: impl IntoIterator<Item = CertificateDer<'static>>,
 ) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
