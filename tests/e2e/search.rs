@@ -2,6 +2,7 @@
 
 mod command_line;
 mod instances;
+mod real_searxng;
 mod results;
 
 use std::net::SocketAddr;

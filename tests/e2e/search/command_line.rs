@@ -18,7 +18,8 @@ both_deployments! {
     results_are_shown_as_chats_have_them,
 }
 
-async fn llm2api(instance: &Llm2Api, arguments: &[&str]) -> Output {
+/// Runs `llm2api search`.
+pub(super) async fn llm2api(instance: &Llm2Api, arguments: &[&str]) -> Output {
     let mut command = Command::new(binary());
     command
         .arg("search")
