@@ -46,7 +46,8 @@ pub(super) fn shortened(text: &str, max_tokens: usize) -> String {
 }
 
 /// About how many tokens a text has: four ASCII characters make one, others are one each.
-pub(super) fn tokens(text: &str) -> usize {
+#[cfg(test)]
+fn tokens(text: &str) -> usize {
     quarters(text.chars()).sum::<usize>().div_ceil(4)
 }
 

@@ -15,9 +15,12 @@ fn query(text: &str) -> Option<String> {
     Query::new(text, &SearchLanguage::Auto).map(|query| query.text)
 }
 
+/// A conversation, as roles and texts.
+type Conversation = [(&'static str, &'static str)];
+
 #[test]
 fn only_a_users_last_message_with_text_is_searched_for() {
-    let table: &[(&[(&str, &str)], Option<&str>)] = &[
+    let table: &[(&Conversation, Option<&str>)] = &[
         (
             &[("user", "a"), ("assistant", "b"), ("user", "c")],
             Some("c"),
