@@ -211,7 +211,12 @@ impl Core {
                     .build_v1alpha()
                     .map_err(CoreError::Reflection)?,
             );
-        let health = Health::new(reporter, Arc::clone(&registry), stopping.draining.clone());
+        let health = Health::new(
+            reporter,
+            Arc::clone(&registry),
+            store.clone(),
+            stopping.draining.clone(),
+        );
         Ok(Self {
             registry,
             administration,
@@ -245,12 +250,14 @@ impl Core {
         let mut upstreams = JoinSet::new();
         self.background.health.report().await;
         let mut is_draining = false;
+        let mut store_is_well = self.background.store.is_well();
         loop {
             tokio::select! {
                 Some(entry) = to_run.begun.recv() => {
                     upstreams.spawn(entry.run(self.background.clone()));
                 }
                 Some(_) = upstreams.join_next() => {}
+                Ok(()) = store_is_well.changed() => self.background.health.report().await,
                 () = self.stopping.draining.cancelled(), if !is_draining => {
                     is_draining = true;
                     self.background.health.report().await;

@@ -5,16 +5,22 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::registry::Registry;
+use crate::{
+    registry::{Entry, Registry},
+    store::Store,
+};
 
 /// The name under which it is told whether all upstreams are well.
 const UPSTREAMS: &str = "upstreams";
+/// The name under which it is told whether what happens can be kept.
+const STORE: &str = "store";
 
 /// Tells how the core is. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Health {
     reporter: HealthReporter,
     registry: Arc<Registry>,
+    store: Store,
     draining: CancellationToken,
 }
 
@@ -22,11 +28,13 @@ impl Health {
     pub(crate) fn new(
         reporter: HealthReporter,
         registry: Arc<Registry>,
+        store: Store,
         draining: CancellationToken,
     ) -> Self {
         Self {
             reporter,
             registry,
+            store,
             draining,
         }
     }
@@ -35,21 +43,17 @@ impl Health {
     pub(crate) async fn report(&self) {
         let is_ok = {
             let routing = self.registry.routing();
-            let is_well =
-                |entry: &Arc<crate::registry::Entry>| entry.model_list.known().failure.is_none();
+            let is_well = |entry: &Arc<Entry>| entry.model_list.known().failure.is_none();
             !routing.entries.is_empty() && routing.entries.iter().all(is_well)
         };
-        let status = if is_ok {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
-        self.reporter.set_service_status(UPSTREAMS, status).await;
-        let status = if self.draining.is_cancelled() {
-            ServingStatus::NotServing
-        } else {
-            ServingStatus::Serving
-        };
-        self.reporter.set_service_status("", status).await;
+        let is_kept = *self.store.is_well().borrow();
+        let is_serving = !self.draining.is_cancelled();
+        for (part, is_well) in [(UPSTREAMS, is_ok), (STORE, is_kept), ("", is_serving)] {
+            let status = match is_well {
+                true => ServingStatus::Serving,
+                false => ServingStatus::NotServing,
+            };
+            self.reporter.set_service_status(part, status).await;
+        }
     }
 }

@@ -25,7 +25,7 @@ mod writer;
 use std::time::SystemTime;
 
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use self::{
     change::{Change, NewCredential, StandingOf, UsageOf},
@@ -59,6 +59,7 @@ const QUEUE: usize = 256;
 pub(crate) struct Store {
     durable: mpsc::Sender<Job>,
     quick: mpsc::Sender<Job>,
+    is_well: watch::Receiver<bool>,
     sealer: Sealer,
     fingerprint_key: FingerprintKey,
 }
@@ -117,19 +118,27 @@ impl Store {
         };
         let (durable, durable_jobs) = mpsc::channel(QUEUE);
         let (quick, quick_jobs) = mpsc::channel(QUEUE);
+        let (tell_well, is_well) = watch::channel(true);
         let writer = Writer {
             file: file.to_owned(),
             connection,
             durable: durable_jobs,
             quick: quick_jobs,
+            is_well: tell_well,
         };
         let store = Self {
             durable,
             quick,
+            is_well,
             sealer: unlocked.sealer,
             fingerprint_key: unlocked.fingerprint_key,
         };
         Ok((store, writer, loaded))
+    }
+
+    /// Whether the last change could be made; what to wait at for another answer.
+    pub(crate) fn is_well(&self) -> watch::Receiver<bool> {
+        self.is_well.clone()
     }
 
     /// What a credential is recognised by.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use sqlx::{Connection, SqliteConnection, query};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Added, StoreError, change::Change, usage};
@@ -37,6 +37,8 @@ pub(crate) struct Writer {
     pub(super) durable: mpsc::Receiver<Job>,
     /// Changes that must only survive the process: a chat waits for them, or there are many, and none is worth a wait for the disk.
     pub(super) quick: mpsc::Receiver<Job>,
+    /// Told whether the last change could be made.
+    pub(super) is_well: watch::Sender<bool>,
 }
 
 /// What holds for a transaction.
@@ -90,27 +92,35 @@ impl Writer {
         match self.transact(jobs, durability).await {
             Ok(results) => {
                 for (job, result) in jobs.drain(..).zip(results) {
-                    // Who asked may have left.
-                    let _ = job.done.send(result);
+                    self.tell(job, result);
                 }
             }
             Err(StoreError::Full { .. }) if jobs.len() > 1 => {
                 for job in jobs.drain(..) {
                     let result = self.transact(std::slice::from_ref(&job), durability).await;
-                    let _ = job.done.send(result.and_then(|results| {
+                    let result = result.and_then(|results| {
                         results
                             .into_iter()
                             .next()
                             .unwrap_or(Err(StoreError::Closed))
-                    }));
+                    });
+                    self.tell(job, result);
                 }
             }
             Err(error) => {
                 for job in jobs.drain(..) {
-                    let _ = job.done.send(Err(error.clone()));
+                    self.tell(job, Err(error.clone()));
                 }
             }
         }
+    }
+
+    fn tell(&self, job: Job, result: Result<Option<Added>, StoreError>) {
+        let is_well = result.is_ok();
+        self.is_well
+            .send_if_modified(|known| std::mem::replace(known, is_well) != is_well);
+        // Who asked may have left.
+        let _ = job.done.send(result);
     }
 
     /// One transaction, in which a change that fails is undone alone.

@@ -13,6 +13,8 @@ use crate::facade::Facade;
 
 /// The core's health service's name for what depends on upstreams.
 const UPSTREAMS: &str = "upstreams";
+/// Its name for what is kept.
+const STORE: &str = "store";
 
 /// What a probe is told.
 #[derive(Serialize)]
@@ -20,6 +22,8 @@ pub(crate) struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     upstreams: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'static str>,
 }
 
 /// The process is alive.
@@ -27,6 +31,7 @@ pub(crate) async fn alive() -> Json<Health> {
     Json(Health {
         status: "ok",
         upstreams: None,
+        store: None,
     })
 }
 
@@ -38,6 +43,8 @@ pub(crate) async fn ready(
     let is_deep = query.is_some_and(|query| query.split('&').any(|pair| pair == "deep=1"));
     let serving = facade.core.is_serving("").await;
     let upstreams_serve = facade.core.is_serving(UPSTREAMS).await.unwrap_or(false);
+    let store_serves = facade.core.is_serving(STORE).await.unwrap_or(false);
+    let word = |serves| if serves { "ok" } else { "degraded" };
     let status = match serving {
         Ok(_) if facade.draining.is_cancelled() => "draining",
         Ok(true) => "ok",
@@ -47,7 +54,8 @@ pub(crate) async fn ready(
     let is_ready = status == "ok" && (upstreams_serve || !is_deep);
     let health = Health {
         status,
-        upstreams: Some(if upstreams_serve { "ok" } else { "degraded" }),
+        upstreams: Some(word(upstreams_serve)),
+        store: Some(word(store_serves)),
     };
     let code = if is_ready {
         StatusCode::OK

@@ -49,6 +49,7 @@ struct State {
     refusal: Option<Status>,
     is_down: bool,
     upstreams_down: bool,
+    store_down: bool,
     administration: Administration,
 }
 
@@ -137,6 +138,11 @@ impl FakeCore {
                 owned_by: "vllm".to_owned(),
             })
             .collect();
+    }
+
+    /// From now on nothing can be kept.
+    pub(crate) fn loses_its_store(&self) {
+        self.state().store_down = true;
     }
 
     pub(crate) fn goes_down(&self, is_down: bool, upstreams_down: bool) {
@@ -278,6 +284,7 @@ impl Health for FakeCore {
         let is_down = match request.into_inner().service.as_str() {
             "" => state.is_down,
             "upstreams" => state.upstreams_down,
+            "store" => state.store_down,
             other => return Err(Status::not_found(other)),
         };
         let status = if is_down {

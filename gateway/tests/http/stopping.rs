@@ -20,21 +20,21 @@ async fn readiness_follows_the_core_and_liveness_does_not() {
             false,
             200,
             200,
-            json!({ "status": "ok", "upstreams": "ok" }),
+            json!({ "status": "ok", "upstreams": "ok", "store": "ok" }),
         ),
         (
             false,
             true,
             200,
             503,
-            json!({ "status": "ok", "upstreams": "degraded" }),
+            json!({ "status": "ok", "upstreams": "degraded", "store": "ok" }),
         ),
         (
             true,
             true,
             503,
             503,
-            json!({ "status": "starting", "upstreams": "degraded" }),
+            json!({ "status": "starting", "upstreams": "degraded", "store": "ok" }),
         ),
     ];
     for (is_down, upstreams_down, shallow, deep, body) in table {
@@ -54,6 +54,23 @@ async fn readiness_follows_the_core_and_liveness_does_not() {
 }
 
 #[tokio::test]
+async fn a_store_that_fails_is_told_and_refuses_nobody() {
+    let core = FakeCore::default();
+    let gateway = TestGateway::start(core.service()).await;
+    core.loses_its_store();
+    for path in ["/readyz", "/readyz?deep=1"] {
+        let reply = gateway.get(path).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.json()),
+            (
+                200,
+                json!({ "status": "ok", "upstreams": "ok", "store": "degraded" })
+            )
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_draining_gateway_is_not_ready_and_still_serves() {
     let gateway = TestGateway::start(FakeCore::default().service()).await;
     gateway.stopping.draining.cancel();
@@ -61,7 +78,7 @@ async fn a_draining_gateway_is_not_ready_and_still_serves() {
     assert_eq!(reply.status, 503);
     assert_eq!(
         reply.json(),
-        json!({ "status": "draining", "upstreams": "ok" })
+        json!({ "status": "draining", "upstreams": "ok", "store": "ok" })
     );
     assert_eq!(gateway.get("/v1/models").await.status, 200);
 }
