@@ -30,7 +30,7 @@ use crate::{
     registry::{Entry, Owner, Registry, Routing},
     router::Names,
     store::{Loaded, Store, StoredConversation, StoredCredential, StoredModels},
-    upstream::{self, Journal, ListedModel},
+    upstream::{self, Journal, ListedModel, Upstream},
 };
 
 /// Upstreams whose background may wait to be begun, beside those of the start, for which nobody is there yet to take them.
@@ -168,19 +168,23 @@ impl Shared {
         self.absent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Makes the adapter of an upstream; nothing is asked yet.
+    fn connect(&self, upstream: &UpstreamConfig) -> Result<Box<dyn Upstream>, CoreError> {
+        upstream::connect(upstream, &self.config).map_err(|source| CoreError::Upstream {
+            name: upstream.name.clone(),
+            source,
+        })
+    }
+
     /// Makes an upstream with the credentials that are kept of it and those that the configuration gives.
     async fn make(
         &self,
         upstream: &UpstreamConfig,
         owner: Owner,
+        adapter: Box<dyn Upstream>,
         kept: Vec<StoredCredential>,
         models: Option<Vec<ListedModel>>,
     ) -> Result<Arc<Entry>, CoreError> {
-        let unusable = |source| CoreError::Upstream {
-            name: upstream.name.clone(),
-            source,
-        };
-        let adapter = upstream::connect(upstream, &self.config).map_err(unusable)?;
         let credentials =
             credentials::of_upstream(&self.store, upstream, adapter.kind(), kept).await?;
         let left = self.absent().conversations.remove(&upstream.name);

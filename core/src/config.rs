@@ -180,6 +180,30 @@ impl Default for ChatUiConfig {
 }
 
 impl UpstreamConfig {
+    /// An upstream that lets everybody in, and of which nothing else is said.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: UpstreamKind, url: Url) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            url,
+            api_key: None,
+            cookies: Vec::new(),
+            added_cookies: Vec::new(),
+            models: None,
+            aliases: BTreeMap::new(),
+            priority: 0,
+            weight: 1,
+            cooldown: None,
+            has_breaker: true,
+            proxy: None,
+            first_token_timeout: None,
+            idle_timeout: None,
+            web_search: WebSearch::default(),
+            chat_ui: ChatUiConfig::default(),
+        }
+    }
+
     /// The credentials that stand in the configuration, as an upstream of this kind takes them.
     pub(crate) fn credentials(&self, kind: UpstreamKind) -> impl Iterator<Item = Credential> {
         let keys = self.api_key.iter().cloned().map(Credential::api_key);
@@ -417,24 +441,10 @@ impl SearchConfig {
 impl UpstreamConfig {
     /// An upstream with a name, and a list of models where it is given.
     pub(crate) fn named(name: &str, models: Option<&[&str]>) -> Self {
+        let url = "http://127.0.0.1:9".parse().expect("valid");
         Self {
-            name: name.to_owned(),
-            kind: UpstreamKind::OpenAi,
-            url: "http://127.0.0.1:9".parse().expect("valid"),
-            api_key: None,
-            cookies: Vec::new(),
-            added_cookies: Vec::new(),
             models: models.map(|ids| ids.iter().map(|&id| id.to_owned()).collect()),
-            aliases: BTreeMap::new(),
-            priority: 0,
-            weight: 1,
-            cooldown: None,
-            has_breaker: true,
-            proxy: None,
-            first_token_timeout: None,
-            idle_timeout: None,
-            web_search: WebSearch::default(),
-            chat_ui: ChatUiConfig::default(),
+            ..Self::new(name, UpstreamKind::OpenAi, url)
         }
     }
 }

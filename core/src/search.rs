@@ -212,8 +212,9 @@ impl Search {
         let Some(pages) = &self.pages else {
             return self.find_until(query, self.result_count, deadline).await;
         };
-        // A third of the time is the pages', or an instance that is slow would leave them none.
-        let searched_by = deadline - self.timeout / 3;
+        // A third of what is left is the pages', or an instance that is slow would leave them none.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let searched_by = deadline - left / 3;
         let mut found = self.find_until(query, self.result_count, searched_by).await;
         found.results = pages.read_first(&found.results, deadline.into()).await;
         found

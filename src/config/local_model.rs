@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path, time::Duration};
 
-use llm2api_core::config::{ChatUiConfig, UpstreamConfig, UpstreamKind, WebSearch};
+use llm2api_core::config::{UpstreamConfig, UpstreamKind, WebSearch};
 use url::Url;
 
 use super::{Configuration, problem::Problem, settings::UpstreamSettings};
@@ -107,23 +107,13 @@ impl LocalUpstream {
             .map(|name| (name, id.clone()))
             .collect();
         Ok(UpstreamConfig {
-            name: self.name.clone(),
-            kind: UpstreamKind::Local,
-            url,
-            api_key: None,
-            cookies: Vec::new(),
-            added_cookies: Vec::new(),
             models: Some(vec![id]),
             aliases,
             priority: self.priority,
             weight: self.weight,
-            cooldown: None,
-            has_breaker: true,
-            proxy: None,
             first_token_timeout: self.first_token_timeout,
             idle_timeout: self.idle_timeout,
-            web_search: WebSearch::Ours,
-            chat_ui: ChatUiConfig::default(),
+            ..UpstreamConfig::new(&self.name, UpstreamKind::Local, url)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use llm2api_core::config::{ChatUiConfig, UpstreamConfig, WebSearch};
+use llm2api_core::config::{ChatUiConfig, UpstreamConfig};
 
 use super::{
     file::ConfigFile,
@@ -18,24 +18,10 @@ use super::{
 /// The upstream of `UPSTREAM_URL`, if any.
 pub(crate) fn single_upstream(settings: &Settings) -> Option<UpstreamConfig> {
     let url = settings.upstream_url.as_ref()?;
+    let kind = settings.upstream_kind.kind();
     Some(UpstreamConfig {
-        name: settings.upstream_name.0.clone(),
-        kind: settings.upstream_kind.kind(),
-        url: url.0.clone(),
         api_key: settings.upstream_api_key.clone(),
-        cookies: Vec::new(),
-        added_cookies: Vec::new(),
-        models: None,
-        aliases: BTreeMap::new(),
-        priority: 0,
-        weight: 1,
-        cooldown: None,
-        has_breaker: true,
-        proxy: None,
-        first_token_timeout: None,
-        idle_timeout: None,
-        web_search: WebSearch::default(),
-        chat_ui: ChatUiConfig::default(),
+        ..UpstreamConfig::new(&settings.upstream_name.0, kind, url.0.clone())
     })
 }
 

@@ -10,9 +10,9 @@ use crate::{
     config::UpstreamConfig,
     core::CoreError,
     pool::NewCredential,
-    registry::{Entry, Owner},
+    registry::{Entry, Owner, Routing},
     router::Names,
-    upstream,
+    upstream::Upstream,
 };
 
 /// What of the configuration can change while the core runs.
@@ -24,6 +24,14 @@ pub(crate) struct Setup {
     pub(crate) models: BTreeMap<String, Vec<String>>,
     /// Other names for models.
     pub(crate) aliases: BTreeMap<String, String>,
+}
+
+/// What is to be done for an upstream to be there as it is wanted.
+enum Step<'a> {
+    /// It is, but for its credentials.
+    GoOn(&'a Arc<Entry>),
+    /// It is to be made, with this adapter.
+    Make(Box<dyn Upstream>),
 }
 
 impl Administration {
@@ -49,26 +57,24 @@ impl Shared {
             .chain(added.iter().map(|upstream| (upstream, Owner::User)))
             .collect();
         // What can't be used must be found out before anything is changed.
-        for (upstream, _) in &wanted {
-            upstream::connect(upstream, &self.config).map_err(|source| CoreError::Upstream {
-                name: upstream.name.clone(),
-                source,
-            })?;
-        }
+        let steps = wanted
+            .iter()
+            .map(|(upstream, owner)| self.step(upstream, *owner, &before))
+            .collect::<Result<Vec<_>, CoreError>>()?;
         let mut entries = Vec::with_capacity(wanted.len());
-        for (upstream, owner) in wanted {
-            let same = before.named(&upstream.name);
-            let entry = match same
-                .filter(|entry| entry.owner == owner && entry.config.is_set_up_like(upstream))
-            {
-                Some(entry) => {
+        for ((upstream, owner), step) in wanted.into_iter().zip(steps) {
+            let entry = match step {
+                Step::GoOn(entry) => {
                     let kept = entry.pool.to_store();
                     let kind = entry.adapter.kind();
                     let now = credentials::of_upstream(&self.store, upstream, kind, kept).await?;
                     replace_credentials(entry, now);
                     Arc::clone(entry)
                 }
-                None => self.make_again(upstream, owner, same).await?,
+                Step::Make(adapter) => {
+                    let same = before.named(&upstream.name);
+                    self.make_again(upstream, owner, adapter, same).await?
+                }
             };
             entries.push(entry);
         }
@@ -85,11 +91,26 @@ impl Shared {
         Ok(())
     }
 
+    /// What is to be done for an upstream to be there as it is wanted.
+    fn step<'a>(
+        &self,
+        upstream: &UpstreamConfig,
+        owner: Owner,
+        before: &'a Routing,
+    ) -> Result<Step<'a>, CoreError> {
+        let same = before.named(&upstream.name);
+        match same.filter(|entry| entry.owner == owner && entry.config.is_set_up_like(upstream)) {
+            Some(entry) => Ok(Step::GoOn(entry)),
+            None => self.connect(upstream).map(Step::Make),
+        }
+    }
+
     /// Makes an upstream, with all that is known of the one of this name that was there before.
     pub(super) async fn make_again(
         &self,
         upstream: &UpstreamConfig,
         owner: Owner,
+        adapter: Box<dyn Upstream>,
         before: Option<&Arc<Entry>>,
     ) -> Result<Arc<Entry>, CoreError> {
         let (kept, models) = match before {
@@ -111,7 +132,7 @@ impl Shared {
                 )
             }
         };
-        let entry = self.make(upstream, owner, kept, models).await?;
+        let entry = self.make(upstream, owner, adapter, kept, models).await?;
         let mut absent = self.absent();
         absent.credentials.remove(&upstream.name);
         absent.models.remove(&upstream.name);

@@ -1,6 +1,6 @@
 //! An upstream's settings as the contract has them, read, shown and stored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use llm2api_proto::{
     ContractError,
@@ -29,25 +29,7 @@ pub(super) fn read_new(
     settings: Option<&v1::UpstreamSettings>,
 ) -> Result<UpstreamConfig, ContractError> {
     let name = notation::upstream_name(name).ok_or_else(|| invalid("name", NAME_TAKES))?;
-    let mut upstream = UpstreamConfig {
-        name: name.to_owned(),
-        kind: read_kind(kind)?,
-        url: read_url(url)?,
-        api_key: None,
-        cookies: Vec::new(),
-        added_cookies: Vec::new(),
-        models: None,
-        aliases: BTreeMap::new(),
-        priority: 0,
-        weight: 1,
-        cooldown: None,
-        has_breaker: true,
-        proxy: None,
-        first_token_timeout: None,
-        idle_timeout: None,
-        web_search: WebSearch::default(),
-        chat_ui: ChatUiConfig::default(),
-    };
+    let mut upstream = UpstreamConfig::new(name, read_kind(kind)?, read_url(url)?);
     if let Some(settings) = settings {
         change(&mut upstream, settings)?;
     }

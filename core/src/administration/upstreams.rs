@@ -164,8 +164,17 @@ impl Shared {
         upstream: &UpstreamConfig,
         cookie: SecretString,
     ) -> Result<StoredCredential, ContractError> {
-        let made = self.make(upstream, Owner::User, Vec::new(), None).await;
-        let entry = made.map_err(|failure| unusable(&failure))?;
+        let adapter = self.connect(upstream);
+        let adapter = adapter.map_err(|failure| unusable(&failure))?;
+        let no_credentials = Vec::new();
+        let entry = Entry::new(
+            upstream,
+            Owner::User,
+            &self.config,
+            adapter,
+            no_credentials,
+            None,
+        );
         let cookie = pasted(&cookie, &entry)?;
         let credential = Credential::of_cookie(upstream.kind, &cookie);
         let proof = entry.try_credential(&credential).await?;
@@ -175,6 +184,20 @@ impl Shared {
         Ok(credentials::checked(stored, proof))
     }
 
+    /// Makes an upstream that somebody added or has changed.
+    async fn make_by_hand(
+        &self,
+        upstream: &UpstreamConfig,
+        before: Option<&Arc<Entry>>,
+    ) -> Result<Arc<Entry>, ContractError> {
+        let made = async {
+            let adapter = self.connect(upstream)?;
+            self.make_again(upstream, Owner::User, adapter, before)
+                .await
+        };
+        made.await.map_err(|failure| unusable(&failure))
+    }
+
     async fn add_upstream(
         &self,
         upstream: UpstreamConfig,
@@ -182,8 +205,7 @@ impl Shared {
     ) -> Result<Arc<Entry>, ContractError> {
         let _changing = self.changing.write().await;
         self.check_is_free(&upstream.name)?;
-        let made = self.make_again(&upstream, Owner::User, None).await;
-        let entry = made.map_err(|failure| unusable(&failure))?;
+        let entry = self.make_by_hand(&upstream, None).await?;
         let stored = self
             .store
             .put_upstream(settings::to_stored(&upstream))
@@ -229,8 +251,7 @@ impl Shared {
         if let Some(given) = &request.settings {
             settings::change(&mut upstream, given)?;
         }
-        let made = self.make_again(&upstream, Owner::User, Some(&before)).await;
-        let entry = made.map_err(|failure| unusable(&failure))?;
+        let entry = self.make_by_hand(&upstream, Some(&before)).await?;
         let stored = self
             .store
             .put_upstream(settings::to_stored(&upstream))

@@ -7,8 +7,8 @@ use url::Url;
 use super::{AddressError, HttpClients};
 use crate::{
     config::{
-        AccessConfig, ChatUiConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig,
-        SearchConfig, SecretKeySource, StoreConfig, UpstreamConfig, UpstreamKind,
+        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig, SearchConfig,
+        SecretKeySource, StoreConfig, UpstreamConfig, UpstreamKind,
     },
     runtime,
 };
@@ -53,25 +53,7 @@ pub(in super::super) fn config() -> Config {
 
 /// An upstream at an address, in which nothing else is special.
 pub(in super::super) fn upstream_at(url: &str) -> UpstreamConfig {
-    UpstreamConfig {
-        name: "up".to_owned(),
-        kind: UpstreamKind::OpenAi,
-        url: Url::parse(url).expect("valid"),
-        api_key: None,
-        cookies: Vec::new(),
-        added_cookies: Vec::new(),
-        models: None,
-        aliases: BTreeMap::new(),
-        priority: 0,
-        weight: 1,
-        cooldown: None,
-        has_breaker: true,
-        proxy: None,
-        first_token_timeout: None,
-        idle_timeout: None,
-        web_search: crate::config::WebSearch::default(),
-        chat_ui: ChatUiConfig::default(),
-    }
+    UpstreamConfig::new("up", UpstreamKind::OpenAi, Url::parse(url).expect("valid"))
 }
 
 #[test]
