@@ -1,6 +1,6 @@
 //! What every HTTP answer has in common: ids, paths, methods, prefixes, other origins, compression.
 
-use llm2api_test_support::{Deployment, Request};
+use llm2api_test_support::{Deployment, Request, within};
 use serde_json::json;
 
 use crate::{canned, stage::Stage, upstream_errors::verdict};
@@ -14,6 +14,7 @@ both_deployments! {
     only_listed_origins_may_call,
     long_json_is_compressed_and_streams_never,
     probes_are_open,
+    readiness_tells_of_upstreams_and_the_store,
     the_api_describes_itself,
     long_headers_are_taken,
 }
@@ -225,6 +226,23 @@ async fn probes_are_open(deployment: Deployment) {
         let answer = client.exchange(&Request::new("HEAD", path)).await;
         assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}");
     }
+}
+
+async fn readiness_tells_of_upstreams_and_the_store(deployment: Deployment) {
+    let stage = Stage::new(deployment).await;
+    let well = json!({"status": "ok", "upstreams": "ok", "store": "ok"});
+    let told = async {
+        while stage
+            .instance
+            .exchange(&Request::get("/readyz"))
+            .await
+            .json()
+            != well
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("all to be well", told).await;
 }
 
 async fn the_api_describes_itself(deployment: Deployment) {
