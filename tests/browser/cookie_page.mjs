@@ -30,7 +30,8 @@ const complaints = [];
 async function open(options, address = setup.page) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  // Below the deadline of the whole, so that it is told what was waited for.
+  page.setDefaultTimeout(30_000);
   page.on("pageerror", (error) => complaints.push(`${error}`));
   page.on("console", (message) => {
     // A refusal is an answer like others.
