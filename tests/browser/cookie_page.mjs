@@ -159,6 +159,7 @@ async function oneIsWatchedAndChanged(page) {
   await question.waitFor({ state: "hidden" });
   await seen(row(page, end(second)));
   await page.keyboard.press("Enter");
+  await seen(question);
   await page.keyboard.press("Tab");
   await page.keyboard.press("Enter");
   await gone(row(page, end(second)));
