@@ -124,7 +124,8 @@ fn own_status(reason: ErrorReason) -> StatusCode {
         ErrorReason::ModelNotFound
         | ErrorReason::UnknownUrl
         | ErrorReason::CookieNotFound
-        | ErrorReason::UpstreamNotFound => StatusCode::NOT_FOUND,
+        | ErrorReason::UpstreamNotFound
+        | ErrorReason::TraceNotFound => StatusCode::NOT_FOUND,
         ErrorReason::MethodNotSupported => StatusCode::METHOD_NOT_ALLOWED,
         ErrorReason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
         ErrorReason::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -202,6 +203,7 @@ fn code(reason: ErrorReason) -> Option<String> {
         | ErrorReason::CookieInvalid
         | ErrorReason::CookieNotFound
         | ErrorReason::UpstreamNotFound
+        | ErrorReason::TraceNotFound
         | ErrorReason::ReadOnly
         | ErrorReason::StoreError => Some(reason.as_info_reason().to_ascii_lowercase()),
     }

@@ -1,7 +1,8 @@
 //! The contract between llm2api's gateway, its core and internal gRPC callers: the package `llm2api.v1`.
 //!
 //! Beside the generated messages, clients and servers it holds what both sides must agree on: how an error becomes a status
-//! ([`ContractError`]), and how JSON members without a field of their own travel ([`json_object!`]).
+//! ([`ContractError`]), how JSON members without a field of their own travel ([`json_object!`]), and how a trace goes on from one
+//! side to the other ([`TraceContext`]).
 #![deny(missing_docs)]
 
 pub mod codec;
@@ -9,8 +10,13 @@ mod error;
 mod json_object;
 pub mod metadata;
 mod reason;
+mod span;
+pub mod telemetry_names;
+mod trace_context;
 
 pub use error::{ContractError, PassedOn};
+pub use span::{Parent, Span, SpanSink};
+pub use trace_context::{TraceContext, TraceState};
 
 /// Messages, clients and servers of the package `llm2api.v1`.
 pub mod v1 {

@@ -11,3 +11,12 @@ pub const SEARCH: &str = "x-llm2api-search";
 
 /// Where a call bears its own key; as an error's `param` it tells that this key was refused, and not one that the call asks about.
 pub const AUTHORIZATION: &str = "authorization";
+
+/// The trace that a call is part of, as W3C Trace Context writes it.
+pub const TRACEPARENT: &str = "traceparent";
+
+/// What others add to the trace, passed on as it is (W3C Trace Context, 3.3).
+pub const TRACESTATE: &str = "tracestate";
+
+/// In a chat's initial metadata, where the core keeps its trace: the gateway's own spans are wanted too.
+pub const TRACE_KEPT: &str = "llm2api-trace-kept";

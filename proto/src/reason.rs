@@ -43,7 +43,8 @@ impl ErrorReason {
             Self::ModelNotFound
             | Self::UnknownUrl
             | Self::CookieNotFound
-            | Self::UpstreamNotFound => Code::NotFound,
+            | Self::UpstreamNotFound
+            | Self::TraceNotFound => Code::NotFound,
             Self::RequestTooLarge
             | Self::RateLimitExceeded
             | Self::ServerIsOverloaded
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn every_reason_reads_back_what_it_writes() {
-        for number in 0..=38 {
+        for number in 0..=39 {
             let reason = ErrorReason::try_from(number).expect("the numbers have no gap");
             assert_eq!(
                 ErrorReason::from_info_reason(reason.as_info_reason()),
