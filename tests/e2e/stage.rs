@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use llm2api_test_support::{Deployment, Llm2Api, ScriptedUpstream, llm2api::Starting};
+use llm2api_test_support::{Deployment, Llm2Api, RealSearxng, ScriptedUpstream, llm2api::Starting};
 
 /// The model that the upstream lists.
 pub(crate) const MODEL: &str = "test-model";
@@ -39,4 +39,10 @@ pub(crate) fn instance(deployment: Deployment) -> Starting {
 /// The binary under test.
 pub(crate) fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_llm2api"))
+}
+
+/// A real SearXNG, whose engine finds nothing yet.
+pub(crate) async fn real_searxng() -> RealSearxng {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/searxng.py");
+    RealSearxng::start(&script).await
 }

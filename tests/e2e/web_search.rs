@@ -2,8 +2,14 @@
 
 mod answers;
 mod failures;
+mod real_searxng;
 mod requests;
 
+use std::ops::Range;
+
+use llm2api_proto::v1::{
+    ChatEvent, ChatRequest, UrlCitation, chat_event::Event, chat_service_client::ChatServiceClient,
+};
 use llm2api_test_support::{
     Answer, Deployment, Llm2Api, Request, Script, ScriptedSearxng, ScriptedUpstream,
     scripted_searxng,
@@ -15,7 +21,7 @@ use crate::{
     stage::{MODEL, instance},
 };
 
-const WEB: &str = "/web/v1/chat/completions";
+pub(crate) const WEB: &str = "/web/v1/chat/completions";
 const QUESTION: &str = "Wie hoch ist der Brocken?";
 const BLOCK: &str = "<search>\n[1] Der Brocken 🙂 — https://a.example/brocken\nEr ist 1141 m hoch.\n\n[2] Harz — https://b.example/\n</search>\n\n";
 
@@ -92,30 +98,91 @@ fn question(stream: bool) -> Value {
     })
 }
 
-/// What annotations cite: the piece of the text, the title and the address.
-fn cited(content: &str, annotations: &Value) -> Vec<(String, String, String)> {
-    let characters: Vec<char> = content.chars().collect();
-    let place =
-        |citation: &Value, name: &str| usize::try_from(citation[name].as_u64().unwrap()).unwrap();
+/// What an annotation cites: the piece of the text, the title and the address.
+type Cited = (String, String, String);
+
+/// What annotations cite.
+pub(crate) fn cited(content: &str, annotations: &Value) -> Vec<Cited> {
+    let annotations = annotations.as_array().unwrap().iter();
     annotations
-        .as_array()
-        .unwrap()
-        .iter()
         .map(|annotation| {
             assert_eq!(annotation["type"], "url_citation");
             let citation = &annotation["url_citation"];
-            let piece = place(citation, "start_index")..place(citation, "end_index");
-            (
-                characters[piece].iter().collect(),
-                citation["title"].as_str().unwrap().to_owned(),
-                citation["url"].as_str().unwrap().to_owned(),
-            )
+            let place = |name: &str| citation[name].as_i64().unwrap();
+            let text = |name: &str| citation[name].as_str().unwrap().to_owned();
+            let piece = piece(content, place("start_index")..place("end_index"));
+            (piece, text("title"), text("url"))
         })
         .collect()
 }
 
+/// A piece of a text, by code points.
+fn piece(text: &str, place: Range<i64>) -> String {
+    let at = |index: i64| usize::try_from(index).unwrap();
+    let characters: Vec<char> = text.chars().collect();
+    characters[at(place.start)..at(place.end)].iter().collect()
+}
+
+/// What a gRPC caller gets.
+pub(crate) struct Told {
+    /// The metadata `x-llm2api-search`.
+    pub(crate) status: String,
+    /// The text of the first choice.
+    pub(crate) content: String,
+    /// What it cites.
+    pub(crate) cited: Vec<Cited>,
+    /// The addresses of all that was found.
+    pub(crate) citations: Value,
+}
+
+/// Asks by gRPC, with a search.
+pub(crate) async fn ask_grpc(instance: &Llm2Api, request: ChatRequest) -> Told {
+    let address = format!("http://{}", instance.grpc());
+    let mut client = ChatServiceClient::connect(address).await.unwrap();
+    let request = ChatRequest {
+        web_search: true,
+        ..request
+    };
+    let response = client.chat(request).await.unwrap();
+    let status = response.metadata().get("x-llm2api-search").unwrap();
+    let status = status.to_str().unwrap().to_owned();
+    let mut responses = response.into_inner();
+    let mut content = String::new();
+    let mut annotations: Vec<UrlCitation> = Vec::new();
+    let mut citations = Value::Null;
+    while let Some(response) = responses.message().await.unwrap() {
+        for ChatEvent {
+            event,
+            extra_fields,
+        } in response.events
+        {
+            if let Some(Event::Delta(delta)) = event {
+                content.push_str(&delta.content.unwrap_or_default());
+                annotations.extend(delta.annotations);
+            }
+            let listed = extra_fields.iter().find(|field| field.name == "citations");
+            if let Some(listed) = listed {
+                citations = serde_json::from_str(&listed.value_json).unwrap();
+            }
+        }
+    }
+    let cited = annotations
+        .into_iter()
+        .map(|citation| {
+            let place = citation.start_index..citation.end_index;
+            (piece(&content, place), citation.title, citation.url)
+        })
+        .collect();
+    Told {
+        status,
+        content,
+        cited,
+        citations,
+    }
+}
+
 /// What an answer that cites the first result by its number has as annotations.
-fn sources() -> Vec<(String, String, String)> {
+fn sources() -> Vec<Cited> {
     [
         (
             "[1] Der Brocken 🙂 — https://a.example/brocken",

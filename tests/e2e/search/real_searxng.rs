@@ -1,19 +1,17 @@
 //! At a real SearXNG, with an engine that is not.
 
-use std::path::Path;
-
 use llm2api_proto::v1::{SearchResponse, SearchResult, SearchStatus};
-use llm2api_test_support::{Deployment, RealSearxng, Script};
+use llm2api_test_support::{Deployment, Script};
 
 use super::{command_line::llm2api, search, searching_at};
+use crate::stage::real_searxng;
 
 both_deployments! {
     a_real_searxng_finds_what_its_engine_does,
 }
 
 async fn a_real_searxng_finds_what_its_engine_does(deployment: Deployment) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/searxng.py");
-    let searxng = RealSearxng::start(&script).await;
+    let searxng = real_searxng().await;
     searxng.finds(&[
         ("Bees", "https://bees.example/", "They <b>hum</b>."),
         ("Wasps", "https://wasps.example/a?b=c", ""),
