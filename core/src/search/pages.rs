@@ -154,4 +154,17 @@ mod tests {
         // What was read is kept, what could not be is tried again.
         assert_eq!((good.heads().len(), bad.heads().len()), (1, 2));
     }
+
+    #[tokio::test]
+    async fn a_page_that_takes_too_long_leaves_the_snippet() {
+        // Whoever connects is never answered.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let silent = silent.expect("a port");
+        let address = silent.local_addr().expect("an address");
+        let pages = Pages::with(client_here(Names::default()), 1);
+        let results: Arc<[_]> = [result(&format!("http://{address}/"), "Bees make…")].into();
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let read = pages.read_first(&results, deadline).await;
+        assert_eq!(read, results);
+    }
 }

@@ -1,3 +1,5 @@
+mod refusals;
+
 use std::{
     future::{self, Future},
     io,
