@@ -4,6 +4,7 @@ mod answers;
 mod failures;
 mod real_searxng;
 mod requests;
+mod sending;
 
 use std::ops::Range;
 

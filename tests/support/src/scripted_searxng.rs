@@ -111,6 +111,15 @@ impl ScriptedSearxng {
         self.server.has_other_requests(count).await;
     }
 
+    /// Waits until this many connections to it are open at most.
+    ///
+    /// # Panics
+    ///
+    /// When more stay open.
+    pub async fn has_connections_at_most(&self, count: usize) {
+        self.server.has_connections_at_most(count).await;
+    }
+
     /// What was searched for so far.
     #[must_use]
     pub fn queries(&self) -> Vec<String> {

@@ -63,6 +63,7 @@ struct Scripts {
 struct Log {
     chats: Vec<Arc<RecordedRequest>>,
     others: Vec<Arc<RecordedRequest>>,
+    connections: usize,
     open_connections: usize,
 }
 
@@ -203,6 +204,22 @@ impl ScriptedUpstream {
     pub async fn has_other_requests(&self, count: usize) {
         let what = format!("{count} requests that are no chats");
         self.until(&what, |log| log.others.len() >= count).await;
+    }
+
+    /// How many connections were made so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.log.borrow().connections
+    }
+
+    /// Waits until this many connections have been made.
+    ///
+    /// # Panics
+    ///
+    /// When they are not.
+    pub async fn has_connections(&self, count: usize) {
+        let what = format!("{count} connections");
+        self.until(&what, |log| log.connections >= count).await;
     }
 
     /// Waits until at most this many connections are open.

@@ -66,7 +66,10 @@ struct OpenConnection<'a>(&'a Shared);
 
 impl<'a> OpenConnection<'a> {
     fn new(shared: &'a Shared) -> Self {
-        shared.log.send_modify(|log| log.open_connections += 1);
+        shared.log.send_modify(|log| {
+            log.connections += 1;
+            log.open_connections += 1;
+        });
         Self(shared)
     }
 }
