@@ -1,6 +1,7 @@
 //! Calls to the core, and what their failures mean for a client.
 
 mod administration;
+mod monitoring;
 
 use std::time::Duration;
 
@@ -193,6 +194,14 @@ impl Core {
             ),
         )
     }
+}
+
+/// What an answer must hold.
+fn sent<T>(message: Option<T>) -> Result<T, ContractError> {
+    message.ok_or_else(|| {
+        tracing::error!("the core answered without what it was asked for");
+        error::internal()
+    })
 }
 
 /// The closest known reason for one that a newer core made.

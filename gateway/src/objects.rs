@@ -1,12 +1,22 @@
-//! What administration shows, as JSON: the objects of `/cookies` and `/upstreams`. The command line writes the same.
+//! What administration shows, as JSON: the objects of `/cookies`, `/upstreams`, `/status` and `/traces`. The command line writes the
+//! same.
 
 mod cookie;
 mod list;
+mod status;
+mod time;
+mod trace;
 mod upstream;
 
 pub use self::{
     cookie::{AddedCookie, CookieObject},
     list::{Deleted, ListObject},
+    status::{
+        AuthorizationObject, CookieFiguresObject, FiguresObject, KeyFiguresObject,
+        ModelFiguresObject, PercentilesObject, SearchObject, StatusObject, TimelinePointObject,
+        TokensObject, UpstreamFiguresObject, WindowsObject,
+    },
+    trace::{SpanObject, TraceObject, TraceWithSpans},
     upstream::{CookieCountsObject, UpstreamObject, UpstreamTest},
 };
 

@@ -2,14 +2,18 @@
 
 pub(crate) mod chat;
 mod cookies;
+mod metrics;
 mod models;
 pub(crate) mod not_found;
 mod openapi;
+mod page;
 mod pages;
 mod probes;
 mod route;
 mod same_origin;
+mod status;
 mod table;
+mod traces;
 mod upstreams;
 
 use std::sync::Arc;
@@ -59,8 +63,8 @@ pub(crate) fn router(config: &Config, facade: Arc<Facade>) -> Router {
         router.method_not_allowed_fallback(not_found::method_not_supported)
     };
     let client = with_refusal(routes_of(Access::Client)).layer(cors(&config.cors_origins));
-    let admin =
-        with_refusal(routes_of(Access::Admin)).layer(middleware::from_fn(same_origin::check));
+    let admin = routes_of(Access::Admin).merge(routes_of(Access::Metrics));
+    let admin = with_refusal(admin).layer(middleware::from_fn(same_origin::check));
     with_refusal(open)
         .merge(client)
         .merge(admin)

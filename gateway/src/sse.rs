@@ -10,6 +10,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
+use http::HeaderValue;
 use http_body::{Body, Frame};
 use llm2api_proto::{ContractError, v1::ChatResponse};
 use pin_project_lite::pin_project;
@@ -21,6 +22,10 @@ use crate::{calls::Answer, error, facade::Facade, openai::chunk::ChunkWriter};
 
 /// What fills silence; a comment, which every reader of event streams skips.
 const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// What a stream of events is called.
+pub(crate) const CONTENT_TYPE: HeaderValue =
+    HeaderValue::from_static("text/event-stream; charset=utf-8");
 
 /// Bytes that a stream sets aside at first: some chunks. It grows where messages are larger.
 const BUFFER_SIZE: usize = 1024;
@@ -185,7 +190,7 @@ fn poll_answer(
 }
 
 /// Writes the event that ends a stream without `[DONE]`.
-fn write_error(buffer: &mut BytesMut, failure: &ContractError) {
+pub(crate) fn write_error(buffer: &mut BytesMut, failure: &ContractError) {
     buffer.extend_from_slice(b"data: ");
     error::write_object(buffer, failure);
     buffer.extend_from_slice(b"\n\n");

@@ -13,8 +13,8 @@ use llm2api_proto::{
     },
 };
 
-use super::{CALL_TIMEOUT, Caller, Core};
-use crate::{error, transport::Transport};
+use super::{CALL_TIMEOUT, Caller, Core, sent};
+use crate::transport::Transport;
 
 /// Time for a call that asks an upstream: the core has clocks of its own for that, and this one is longer than they are together.
 const ASKING_TIMEOUT: Duration = Duration::from_secs(120);
@@ -159,12 +159,4 @@ impl Core {
     fn upstreams(&self) -> UpstreamServiceClient<Transport> {
         UpstreamServiceClient::new(self.service.rpc.clone()).max_decoding_message_size(usize::MAX)
     }
-}
-
-/// What an answer must hold.
-fn sent<T>(message: Option<T>) -> Result<T, ContractError> {
-    message.ok_or_else(|| {
-        tracing::error!("the core answered without what it was asked for");
-        error::internal()
-    })
 }

@@ -1,11 +1,13 @@
 //! Credentials, which paths and pages call cookies.
 
 use llm2api_proto::v1::Cookie;
-use prost_types::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::unless_empty;
+use super::{
+    time::{ahead, past},
+    unless_empty,
+};
 
 /// A credential, as far as it may be seen. All fields are always there, null where there is nothing to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -70,15 +72,6 @@ impl From<Cookie> for CookieObject {
             cooldown_until: cookie.cooldown_until.map(ahead),
         }
     }
-}
-
-fn past(time: Timestamp) -> i64 {
-    time.seconds
-}
-
-/// Rounded up, so that who waits until then is never early.
-fn ahead(time: Timestamp) -> i64 {
-    time.seconds + i64::from(time.nanos > 0)
 }
 
 /// What became of a credential that was to be added.

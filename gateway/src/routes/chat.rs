@@ -21,7 +21,7 @@ use crate::{
     error::{self, ApiError},
     facade::Facade,
     openai::{self, answer::Answer, chunk::ChunkWriter, request::ParsedRequest},
-    sse::{Call, SseBody},
+    sse::{self, Call, SseBody},
 };
 
 /// Bytes of a body above which it is read on a thread of its own: a worker's streams must not wait for it.
@@ -154,10 +154,7 @@ async fn streamed(
         }
         Err(_) => SseBody::calling(call, chunks, facade),
     };
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/event-stream; charset=utf-8"),
-    );
+    headers.insert(header::CONTENT_TYPE, sse::CONTENT_TYPE);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     let mut response = Response::new(Body::new(body));

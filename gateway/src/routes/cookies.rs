@@ -16,7 +16,7 @@ use llm2api_proto::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::route::Parameter;
+use super::{page::limit, route::Parameter};
 use crate::{
     access::Admitted,
     body,
@@ -24,13 +24,10 @@ use crate::{
     facade::Facade,
     json_body::{
         self,
-        fault::{invalid_value, missing, unknown},
+        fault::{missing, unknown},
     },
     objects::{AddedCookie, CookieObject, Deleted, ListObject},
 };
-
-/// Credentials that a page may have.
-const MAX_PAGE_SIZE: i32 = 1000;
 
 /// What the list may be asked for.
 pub(super) const LIST_QUERY: &[Parameter] = &[
@@ -106,16 +103,6 @@ fn list_request(query: &str) -> Result<ListCookiesRequest, ContractError> {
         }
     }
     Ok(request)
-}
-
-fn limit(value: &str) -> Result<i32, ContractError> {
-    let limit = value.parse().ok();
-    limit
-        .filter(|limit| (1..=MAX_PAGE_SIZE).contains(limit))
-        .ok_or_else(|| {
-            let expected = format!("expected a whole number from 1 to {MAX_PAGE_SIZE}");
-            invalid_value("limit", &expected)
-        })
 }
 
 /// Adds a credential, once its upstream has accepted it.

@@ -73,7 +73,7 @@ fn operation(route: &Route, components: &mut Components) -> Operation {
     let answer = match route.answer {
         Answer::Json => content("The answer", JSON, any_object()),
         Answer::Object(component) => content("The answer", JSON, component(components)),
-        Answer::Html => content("The page", "text/html", text()),
+        Answer::Text(media_type) => content("The answer", media_type, text()),
     };
     let error = content("What went wrong", JSON, Ref::from_schema_name(ERROR).into());
     let mut operation = OperationBuilder::new()
@@ -118,7 +118,7 @@ fn operation(route: &Route, components: &mut Components) -> Operation {
     }
     match route.access {
         Access::Open => operation.build(),
-        Access::Client | Access::Admin => operation
+        Access::Client | Access::Admin | Access::Metrics => operation
             .security(SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, []))
             .build(),
     }
@@ -212,8 +212,13 @@ mod tests {
                 "get /cookie open",
                 "get /cookies key",
                 "get /healthz open",
+                "get /metrics key",
                 "get /openapi.json open",
                 "get /readyz open",
+                "get /status key",
+                "get /status/stream key",
+                "get /traces key",
+                "get /traces/{id} key",
                 "get /upstreams key",
                 "get /v1/models key",
                 "get /v1/models/{id} key",

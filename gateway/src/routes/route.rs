@@ -19,6 +19,8 @@ pub(super) enum Access {
     Client,
     /// The operator, from no other origin's pages.
     Admin,
+    /// Who has the key for metrics, and the operator; from no other origin's pages.
+    Metrics,
 }
 
 /// A parameter of the query: its name, and what it means.
@@ -34,8 +36,8 @@ pub(super) enum Answer {
     Json,
     /// JSON of this schema.
     Object(Component),
-    /// A page.
-    Html,
+    /// Text of this media type.
+    Text(&'static str),
 }
 
 /// One route.
@@ -89,9 +91,9 @@ impl Route {
         Self { answer, ..self }
     }
 
-    /// It answers with a page.
-    pub(super) fn shows(self) -> Self {
-        let answer = Answer::Html;
+    /// It answers with text of this media type.
+    pub(super) fn sends(self, media_type: &'static str) -> Self {
+        let answer = Answer::Text(media_type);
         Self { answer, ..self }
     }
 }

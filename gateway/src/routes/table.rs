@@ -5,15 +5,16 @@ use utoipa::openapi::HttpMethod::{Delete, Get, Patch, Post};
 
 use super::{
     chat::{self, ChatRoute},
-    cookies, models, openapi, pages, probes,
+    cookies, metrics, models, openapi, pages, probes,
     route::{
-        Access::{Admin, Client, Open},
+        Access::{Admin, Client, Metrics, Open},
         Route,
     },
-    upstreams,
+    status, traces, upstreams,
 };
 use crate::objects::{
-    AddedCookie, CookieObject, Deleted, ListObject, UpstreamObject, UpstreamTest,
+    AddedCookie, CookieObject, Deleted, ListObject, StatusObject, TraceObject, TraceWithSpans,
+    UpstreamObject, UpstreamTest,
 };
 
 /// All routes, but for the parts that pages load.
@@ -81,10 +82,11 @@ pub(super) fn table() -> Vec<Route> {
             "The page that adds and shows cookies and upstreams",
             || routing::get(pages::cookie),
         )
-        .shows(),
+        .sends("text/html"),
     ];
     table.extend(cookie_routes());
     table.extend(upstream_routes());
+    table.extend(monitoring_routes());
     table
 }
 
@@ -176,5 +178,49 @@ fn upstream_routes() -> [Route; 5] {
             || routing::post(upstreams::test),
         )
         .answers::<UpstreamTest>(),
+    ]
+}
+
+fn monitoring_routes() -> [Route; 5] {
+    [
+        Route::new(Get, "/status", Admin, "Tells the figures as of now", || {
+            routing::get(status::now)
+        })
+        .query(status::QUERY)
+        .answers::<StatusObject>(),
+        Route::new(
+            Get,
+            "/status/stream",
+            Admin,
+            "Tells the figures now and every second: events, each with what `/status` answers",
+            || routing::get(status::watch),
+        )
+        .query(status::QUERY)
+        .sends("text/event-stream"),
+        Route::new(
+            Get,
+            "/traces",
+            Admin,
+            "Lists traces, the newest first",
+            || routing::get(traces::list),
+        )
+        .query(traces::LIST_QUERY)
+        .answers::<ListObject<TraceObject>>(),
+        Route::new(
+            Get,
+            "/traces/{id}",
+            Admin,
+            "Tells one trace with its spans",
+            || routing::get(traces::get),
+        )
+        .answers::<TraceWithSpans>(),
+        Route::new(
+            Get,
+            "/metrics",
+            Metrics,
+            "Tells all metrics in Prometheus' text format",
+            || routing::get(metrics::text),
+        )
+        .sends("text/plain"),
     ]
 }

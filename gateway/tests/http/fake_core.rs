@@ -1,6 +1,7 @@
 //! A core that answers what a test tells it to, and tells what it was asked.
 
 mod administration;
+mod monitoring;
 
 use std::{
     collections::VecDeque,
@@ -21,6 +22,7 @@ use llm2api_proto::{
         chat_service_server::{ChatService, ChatServiceServer},
         cookie_service_server::CookieServiceServer,
         model_service_server::{ModelService, ModelServiceServer},
+        monitor_service_server::MonitorServiceServer,
         upstream_service_server::UpstreamServiceServer,
     },
 };
@@ -34,7 +36,7 @@ use tonic_health::pb::{
 };
 use tower::ServiceExt;
 
-use self::administration::Administration;
+use self::{administration::Administration, monitoring::Monitoring};
 
 /// A fake core. Clones share what they are told and asked.
 #[derive(Clone, Default)]
@@ -51,6 +53,7 @@ struct State {
     upstreams_down: bool,
     store_down: bool,
     administration: Administration,
+    monitoring: Monitoring,
 }
 
 /// How the next chat is answered.
@@ -178,6 +181,7 @@ impl FakeCore {
             .add_service(AccessServiceServer::new(self.clone()))
             .add_service(CookieServiceServer::new(self.clone()))
             .add_service(UpstreamServiceServer::new(self.clone()))
+            .add_service(MonitorServiceServer::new(self.clone()))
             .add_service(HealthServer::new(self.clone()));
         routes.routes()
     }

@@ -12,6 +12,7 @@ mod gateway;
 mod hang_up;
 mod http2;
 mod models;
+mod monitoring;
 mod origins;
 mod pages;
 mod paths;

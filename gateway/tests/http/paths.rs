@@ -2,6 +2,7 @@
 
 use http::Method;
 use llm2api_gateway::config::Config;
+use llm2api_proto::v1::Status;
 
 use crate::{
     fake_core::{FakeCore, answer},
@@ -105,6 +106,8 @@ async fn with_a_prefix_everything_but_the_probes_lives_under_it() {
 async fn every_documented_route_is_there() {
     let core = FakeCore::default();
     core.has_models(&["m"]);
+    // Otherwise it is streamed for ever.
+    core.has_figures(Status::default(), Some(tonic::Status::cancelled("")));
     let gateway = TestGateway::start(core.service()).await;
     let document = gateway.get("/openapi.json").await.json();
     for (path, item) in document["paths"].as_object().unwrap() {

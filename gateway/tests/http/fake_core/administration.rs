@@ -69,7 +69,7 @@ impl FakeCore {
         self.state().administration.asked.is_empty()
     }
 
-    fn note<T: Any + Send>(&self, request: Request<T>) -> Result<(), Status> {
+    pub(super) fn note<T: Any + Send>(&self, request: Request<T>) -> Result<(), Status> {
         let administration = &mut self.state().administration;
         administration.asked.push(Box::new(request.into_inner()));
         administration.failure.clone().map_or(Ok(()), Err)
