@@ -4,6 +4,10 @@ export const words = {
   en: {
     skip: "Skip to the cookies",
     otherLanguage: "中文",
+    "nav.label": "Pages",
+    "nav.dashboard": "Dashboard",
+    "nav.cookies": "Cookies",
+    "nav.keys": "Keys",
     more: "More settings",
     optional: "optional",
     label: "Label",
@@ -141,6 +145,10 @@ export const words = {
   zh: {
     skip: "跳到 Cookie 列表",
     otherLanguage: "English",
+    "nav.label": "页面",
+    "nav.dashboard": "监控",
+    "nav.cookies": "Cookie",
+    "nav.keys": "密钥",
     more: "更多设置",
     optional: "可选",
     label: "备注",
