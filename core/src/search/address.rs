@@ -22,10 +22,15 @@ pub(super) fn parse(text: &str) -> Option<Url> {
     is_good.then_some(url)
 }
 
+/// The site that an address is of: its host, without `www.`.
+pub(super) fn site(url: &Url) -> &str {
+    let host = url.host_str().unwrap_or_default();
+    host.strip_prefix("www.").unwrap_or(host)
+}
+
 /// What is the same for all addresses of one page.
 pub(super) fn canonical(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    let host = host.strip_prefix("www.").unwrap_or(host);
+    let host = site(url);
     let port = url
         .port()
         .map(|port| format!(":{port}"))
