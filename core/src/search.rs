@@ -5,8 +5,11 @@
 
 mod address;
 mod answer;
+mod country;
+mod extent;
 mod instance;
 mod language;
+mod options;
 mod pages;
 mod plain_text;
 mod query;
@@ -27,7 +30,9 @@ use moka::future::Cache;
 pub(crate) use self::query::Query;
 use self::{
     answer::Answer,
+    extent::ContextSize,
     instance::{Instance, Refusal},
+    options::Options,
     pages::Pages,
     tasks::Tasks,
 };
@@ -54,6 +59,8 @@ pub(crate) struct Search {
     tasks: Tasks,
     /// What was found of late. Of those who search for the same at the same time one asks, and all get the answer.
     found: Cache<Query, Arc<[SearchResult]>>,
+    /// How many pages are read of a search.
+    page_count: usize,
     /// `None`: engines' snippets are enough.
     pages: Option<Pages>,
 }
@@ -138,7 +145,7 @@ impl Search {
             .collect::<Result<_, _>>()?;
         let pages = match search.page_count {
             0 => None,
-            count => Some(Pages::new(count).map_err(SearchError::Pages)?),
+            _ => Some(Pages::new().map_err(SearchError::Pages)?),
         };
         Ok(Self {
             instances,
@@ -151,6 +158,7 @@ impl Search {
                 .max_capacity(CACHED_SEARCHES)
                 .time_to_live(CACHED_FOR)
                 .build(),
+            page_count: search.page_count,
             pages,
         })
     }
@@ -172,13 +180,14 @@ impl Search {
             return None;
         }
         let text = query::of_messages(&request.messages)?;
-        Query::new(&text, &self.language)
+        let options = Options::read(&request.web_search_options_json);
+        Query::new(&text, &self.language, options.country)
     }
 
     /// What to search for, where somebody wrote it for the purpose. `None`: there is nothing to search for in it.
     pub(crate) fn typed_query(&self, text: &str, language: Option<String>) -> Option<Query> {
         let language = language.map(SearchLanguage::Fixed);
-        Query::new(text, language.as_ref().unwrap_or(&self.language))
+        Query::new(text, language.as_ref().unwrap_or(&self.language), None)
     }
 
     /// Searches for a chat, and returns in time whatever happens; by a query that the asked model writes of the conversation, where the
@@ -194,29 +203,43 @@ impl Search {
         F: Future<Output = Option<String>>,
     {
         let deadline = Instant::now() + self.timeout;
+        let options = Options::read(&request.web_search_options_json);
         let written = if self.is_rewriting && self.is_on() {
             let asked = ask(rewriting::request(request));
             let answer = tokio::time::timeout(self.timeout / 2, asked).await;
             answer.ok().flatten().and_then(|answer| {
                 let text = rewriting::query_of(&answer);
-                Query::new(text, &self.language)
+                Query::new(text, &self.language, options.country)
             })
         } else {
             None
         };
         let query = written.as_ref().unwrap_or(query);
-        self.search_until(query, deadline).await
+        self.search_until(query, options.size, deadline).await
     }
 
-    async fn search_until(&self, query: &Query, deadline: Instant) -> Found {
-        let Some(pages) = &self.pages else {
-            return self.find_until(query, self.result_count, deadline).await;
+    async fn search_until(&self, query: &Query, size: ContextSize, deadline: Instant) -> Found {
+        let limit = size.result_count(self.result_count);
+        let page_count = size.page_count(self.page_count);
+        let Some(pages) = self.pages.as_ref().filter(|_| page_count > 0) else {
+            let mut found = self.find_until(query, limit, deadline).await;
+            if let Some(tokens) = size.snippet_tokens() {
+                found.results = results::shortened(&found.results, tokens);
+            }
+            return found;
         };
         // A third of what is left is the pages', or an instance that is slow would leave them none.
         let left = deadline.saturating_duration_since(Instant::now());
         let searched_by = deadline - left / 3;
-        let mut found = self.find_until(query, self.result_count, searched_by).await;
-        found.results = pages.read_first(&found.results, deadline.into()).await;
+        let mut found = self.find_until(query, limit, searched_by).await;
+        found.results = pages
+            .read_first(
+                page_count,
+                &found.results,
+                size.page_tokens(),
+                deadline.into(),
+            )
+            .await;
         found
     }
 

@@ -21,35 +21,33 @@ use crate::upstream::AddressError;
 
 /// For one page, in all.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(4);
-/// Tokens of all pages of a search together, and of one of them.
-const MAX_TOKENS: usize = 4000;
-const MAX_PAGE_TOKENS: usize = 1000;
-/// Pages whose text is kept, for as long as results are. Each has up to 4 KiB, or 12 in Chinese.
+/// Of the tokens of all pages together, one page has at most one in so many: what is behind it is rarely about the question.
+const MIN_SHARES: usize = 4;
+/// Tokens of a page that are kept: no share is larger.
+const MAX_PAGE_TOKENS: usize = 2000;
+/// Pages whose text is kept, for as long as results are. Each has up to 8 KiB, or 24 in Chinese.
 const CACHED_PAGES: u64 = 512;
 
 /// Reads pages.
 pub(super) struct Pages {
     client: PageClient,
-    /// Pages that are read of one search.
-    count: usize,
     /// What was read of late, by address.
     read: Cache<String, Arc<str>>,
 }
 
 impl Pages {
-    /// Reads so many pages of each search.
+    /// Reads none yet.
     ///
     /// # Errors
     ///
     /// [`AddressError`], where there is no TLS to be had.
-    pub(super) fn new(count: usize) -> Result<Self, AddressError> {
-        Ok(Self::with(PageClient::new()?, count))
+    pub(super) fn new() -> Result<Self, AddressError> {
+        Ok(Self::with(PageClient::new()?))
     }
 
-    fn with(client: PageClient, count: usize) -> Self {
+    fn with(client: PageClient) -> Self {
         Self {
             client,
-            count,
             read: Cache::builder()
                 .max_capacity(CACHED_PAGES)
                 .time_to_live(super::CACHED_FOR)
@@ -57,18 +55,21 @@ impl Pages {
         }
     }
 
-    /// The results with what is on the first pages in place of their snippets, as far as it could be read in time.
+    /// The results with what is on the first so many pages in place of their snippets, as far as it could be read in time: at most so
+    /// many tokens of all of them.
     pub(super) async fn read_first(
         &self,
+        count: usize,
         results: &Arc<[SearchResult]>,
+        max_tokens: usize,
         deadline: Instant,
     ) -> Arc<[SearchResult]> {
-        let count = self.count.min(results.len());
-        let max_tokens = (MAX_TOKENS / self.count.max(1)).min(MAX_PAGE_TOKENS);
+        let max_page_tokens = max_tokens / count.max(MIN_SHARES);
+        let count = count.min(results.len());
         let deadline = deadline.min(Instant::now() + PAGE_TIMEOUT);
         let texts = results[..count]
             .iter()
-            .map(|result| tokio::time::timeout_at(deadline, self.text(&result.url, max_tokens)));
+            .map(|result| tokio::time::timeout_at(deadline, self.text(&result.url)));
         let texts = join_all(texts).await;
         let mut results = results.to_vec();
         for (result, text) in results.iter_mut().zip(texts) {
@@ -76,13 +77,13 @@ impl Pages {
             if let Ok(Some(text)) = text
                 && text.len() > result.snippet.len()
             {
-                result.snippet = text.as_ref().to_owned();
+                result.snippet = plain_text::shortened(&text, max_page_tokens);
             }
         }
         results.into()
     }
 
-    async fn text(&self, address: &str, max_tokens: usize) -> Option<Arc<str>> {
+    async fn text(&self, address: &str) -> Option<Arc<str>> {
         let read = async {
             let url = Url::parse(address).map_err(|_| ())?;
             let page = self.client.read(&url).await.ok_or(())?;
@@ -90,7 +91,7 @@ impl Pages {
                 Page::Html(html) => readable::text(&html),
                 Page::Plain(text) => plain_text::plain(&text),
             };
-            let text = plain_text::shortened(&text, max_tokens);
+            let text = plain_text::shortened(&text, MAX_PAGE_TOKENS);
             // An empty one is remembered too: the page will not have more in a minute.
             Ok::<Arc<str>, ()>(text.into())
         };
@@ -100,10 +101,7 @@ impl Pages {
 
 impl std::fmt::Debug for Pages {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Pages")
-            .field("count", &self.count)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Pages").finish_non_exhaustive()
     }
 }
 
@@ -132,7 +130,7 @@ mod tests {
         };
         let good = page("200 OK\r\nContent-Type: text/html").await;
         let bad = page("404 Not Found\r\nContent-Type: text/html").await;
-        let pages = Pages::with(client_here(Names::default()), 3);
+        let pages = Pages::with(client_here(Names::default()));
         let results: Arc<[_]> = [
             result(good.url().as_str(), "Bees make…"),
             result(bad.url().as_str(), "Wasps don't…"),
@@ -148,7 +146,7 @@ mod tests {
             result(good.url().as_str(), "not among the first"),
         ];
         for _ in 0..2 {
-            let read = pages.read_first(&results, deadline).await;
+            let read = pages.read_first(3, &results, 4000, deadline).await;
             assert_eq!(*read, expected);
         }
         // What was read is kept, what could not be is tried again.
@@ -161,10 +159,29 @@ mod tests {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let silent = silent.expect("a port");
         let address = silent.local_addr().expect("an address");
-        let pages = Pages::with(client_here(Names::default()), 1);
+        let pages = Pages::with(client_here(Names::default()));
         let results: Arc<[_]> = [result(&format!("http://{address}/"), "Bees make…")].into();
         let deadline = Instant::now() + Duration::from_millis(100);
-        let read = pages.read_first(&results, deadline).await;
+        let read = pages.read_first(1, &results, 4000, deadline).await;
         assert_eq!(read, results);
+    }
+
+    #[tokio::test]
+    async fn pages_share_the_tokens_that_they_may_have() {
+        let body = format!("<p>{}</p>", "word ".repeat(9000));
+        let page =
+            Server::start(|_| answer("200 OK\r\nContent-Type: text/html", body.as_bytes())).await;
+        let pages = Pages::with(client_here(Names::default()));
+        let results: Arc<[_]> = [result(page.url().as_str(), "")].into();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        for (count, max_tokens, expected) in [(1, 8000, 1599), (1, 4000, 800), (10, 4000, 320)] {
+            let read = pages
+                .read_first(count, &results, max_tokens, deadline)
+                .await;
+            // Words of five characters, the blank included; four are a token.
+            let words = read[0].snippet.split(' ').count();
+            assert_eq!(words, expected, "{count} {max_tokens}");
+        }
+        assert_eq!(page.heads().len(), 1);
     }
 }

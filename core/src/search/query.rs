@@ -2,7 +2,7 @@
 
 use llm2api_proto::v1::{Message, content_part::Part};
 
-use super::language;
+use super::{country::Country, language};
 use crate::config::SearchLanguage;
 
 /// Characters that a query may have. Search engines cut more, or answer nothing.
@@ -16,20 +16,26 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// What a text asks for. `None`: nothing.
-    pub(super) fn new(text: &str, language: &SearchLanguage) -> Option<Self> {
+    /// What a text asks for, of somebody in this country, where that is known. `None`: nothing.
+    pub(super) fn new(
+        text: &str,
+        language: &SearchLanguage,
+        country: Option<Country>,
+    ) -> Option<Self> {
         let text = without_operators(&shortened(text));
         if !text.contains(char::is_alphanumeric) {
             return None;
         }
         let language = match language {
-            SearchLanguage::Fixed(language) => language,
-            SearchLanguage::Auto => language::of(&text).unwrap_or("auto"),
+            SearchLanguage::Fixed(language) => language.clone(),
+            SearchLanguage::Auto => {
+                let told = language::of(&text);
+                country
+                    .and_then(|country| country.language(told))
+                    .unwrap_or_else(|| told.unwrap_or("auto").to_owned())
+            }
         };
-        Some(Self {
-            language: language.to_owned(),
-            text,
-        })
+        Some(Self { text, language })
     }
 
     /// What to search for.

@@ -80,6 +80,15 @@ pub(super) fn within(results: &Arc<[SearchResult]>, limit: usize) -> Arc<[Search
     results[..limit].into()
 }
 
+/// The results with at most so many tokens of each snippet.
+pub(super) fn shortened(results: &[SearchResult], max_tokens: usize) -> Arc<[SearchResult]> {
+    let shortened = results.iter().map(|result| SearchResult {
+        snippet: plain_text::shortened(&result.snippet, max_tokens),
+        ..result.clone()
+    });
+    shortened.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ fn said(role: &str, content: &str) -> Message {
 }
 
 fn query(text: &str) -> Option<String> {
-    Query::new(text, &SearchLanguage::Auto).map(|query| query.text)
+    Query::new(text, &SearchLanguage::Auto, None).map(|query| query.text)
 }
 
 /// A conversation, as roles and texts.
@@ -123,15 +123,24 @@ fn a_long_message_becomes_the_question_in_it_or_its_beginning() {
 }
 
 #[test]
-fn the_language_is_the_messages_unless_one_is_set() {
-    let language = |text, language: &SearchLanguage| {
-        Query::new(text, language).map(|query| query.language().to_owned())
-    };
-    let auto = SearchLanguage::Auto;
-    assert_eq!(language("上海天气", &auto).as_deref(), Some("zh"));
-    assert_eq!(language("weather", &auto).as_deref(), Some("auto"));
-    let fixed = SearchLanguage::Fixed("de".to_owned());
-    assert_eq!(language("上海天气", &fixed).as_deref(), Some("de"));
+fn the_language_is_that_of_the_message_and_the_country_unless_one_is_set() {
+    let (auto, fixed) = (SearchLanguage::Auto, SearchLanguage::Fixed("de".to_owned()));
+    let table = [
+        ("上海天气", &auto, None, "zh"),
+        ("上海天气", &auto, Some("TW"), "zh-TW"),
+        ("上海天气", &auto, Some("US"), "zh"),
+        ("weather", &auto, None, "auto"),
+        ("weather", &auto, Some("US"), "en-US"),
+        ("weather", &auto, Some("TW"), "auto"),
+        ("weather", &auto, Some("CH"), "auto"),
+        ("上海天气", &fixed, None, "de"),
+        ("weather", &fixed, Some("US"), "de"),
+    ];
+    for (text, language, country, expected) in table {
+        let query = Query::new(text, language, country.and_then(Country::named));
+        let query = query.expect("a query");
+        assert_eq!(query.language(), expected, "{text} {country:?}");
+    }
 }
 
 proptest! {
