@@ -101,6 +101,19 @@ async fn a_slow_search_is_given_up(deployment: Deployment) {
         let stage = Stage::with(deployment, script, &settings).await;
         assert_answered_without(&stage, "failed").await;
     }
+    // Several have the same time together.
+    let others = [
+        ScriptedSearxng::start().await,
+        ScriptedSearxng::start().await,
+    ];
+    for searxng in &others {
+        searxng.answers(Script::silence());
+    }
+    let urls = others.each_ref().map(ScriptedSearxng::url).join(",");
+    let settings = [settings[0], ("SEARXNG_URL", &urls)];
+    let stage = Stage::with(deployment, Script::silence(), &settings).await;
+    assert_answered_without(&stage, "failed").await;
+    assert!(others.iter().all(|searxng| !searxng.queries().is_empty()));
 }
 
 async fn a_retry_searches_once_and_shows_the_results_once(deployment: Deployment) {
@@ -172,6 +185,11 @@ async fn what_pages_say_can_not_leave_its_place(deployment: Deployment) {
     }
     assert!(content.ends_with("\n</search>\n\n1141 m [1]."), "{content}");
     assert!(sent.ends_with(QUESTION), "{sent}");
+
+    let streamed = stage.ask(WEB, &question(true)).await;
+    let choices = canned::choices(&streamed.body);
+    assert_eq!(canned::content(&choices, 0), content);
+    assert_eq!(stage.sent(1).await[1]["content"], sent);
 }
 
 async fn no_page_inside_is_asked_for(deployment: Deployment) {

@@ -97,13 +97,26 @@ async fn answers_cite_what_a_real_searxng_found(deployment: Deployment) {
 
     let about =
         |text: &str| json!({"model": MODEL, "messages": [{"role": "user", "content": text}]});
+    // SearXNG knows each language and region that may be asked of it.
+    for (text, country) in [
+        ("Wie hoch ist er?", "AT"),
+        ("Hvor høyt er det?", "NO"),
+        ("那座山有多高？", "TW"),
+    ] {
+        let mut body = about(text);
+        let location = json!({"type": "approximate", "approximate": {"country": country}});
+        body["web_search_options"] = json!({"user_location": location});
+        let answer = ask(&body).await;
+        assert_eq!(answer.header("x-llm2api-search"), Some("ok"), "{country}");
+    }
+
     searxng.finds(&[]);
     let empty = ask(&about("Was gibt es nicht?")).await;
     searxng.engine_answers(Script::answer(429, "text/plain", "Too Many Requests"));
     let blocked = ask(&about("Wer darf nicht fragen?")).await;
     for (answer, status, number, text) in [
-        (empty, "empty", 5, "Was gibt es nicht?"),
-        (blocked, "blocked", 6, "Wer darf nicht fragen?"),
+        (empty, "empty", 8, "Was gibt es nicht?"),
+        (blocked, "blocked", 9, "Wer darf nicht fragen?"),
     ] {
         assert_eq!(answer.header("x-llm2api-search"), Some(status));
         let message = answer.json()["choices"][0]["message"].take();
