@@ -79,7 +79,8 @@ export async function call(method, address, body, timeout = TIMEOUT_MS, bearer =
   throw error;
 }
 
-function noteTime(date, sent) {
+/** Takes the time from the head of an answer to what was sent at that time. */
+export function noteTime(date, sent) {
   const server = Date.parse(date ?? "");
   // The header has whole seconds, and the answer took its time: only a difference that shows is one.
   const difference = (server + 500 - (sent + Date.now()) / 2) / 1000;

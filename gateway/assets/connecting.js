@@ -5,6 +5,7 @@ import { offer } from "./adding.js";
 import { busy, byId, element, setFault, setShown, setText } from "./element.js";
 import { number, onLanguage, say, sayCount } from "./i18n.js";
 import { split } from "./split.js";
+import { startCopying, tryLine } from "./try_line.js";
 
 const FIELDS = ["url", "cookie", "name", "kind", "proxy"];
 const MODELS_SHOWN = 24;
@@ -110,29 +111,7 @@ function draw() {
 
 function drawLine() {
   const { upstream, model } = connected;
-  const body = JSON.stringify({
-    model: model ?? `${upstream.name}/MODEL`,
-    messages: [{ role: "user", content: "Say hello." }],
-  }).replaceAll("'", "'\\''");
-  const url = new URL("v1/chat/completions", document.baseURI).href;
-  setText(
-    byId("curl"),
-    `curl ${url} \\\n  -H "Authorization: Bearer $API_KEY" \\\n  -H 'Content-Type: application/json' \\\n  -d '${body}'`,
-  );
-}
-
-/** Copies, also where the page came without encryption and browsers offer no clipboard. */
-async function copy() {
-  const text = byId("curl").textContent;
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    getSelection().selectAllChildren(byId("curl"));
-    document.execCommand("copy");
-  }
-  const button = byId("copy");
-  setText(button, say("copied"));
-  setTimeout(() => setText(button, say("copy")), 2000);
+  setText(byId("curl"), tryLine(model ?? `${upstream.name}/MODEL`));
 }
 
 /** Begins to listen; `callback` shows services and pool anew. */
@@ -142,6 +121,6 @@ export function startConnecting(callback) {
     event.preventDefault();
     busy(byId("connect-submit"), connect);
   });
-  byId("copy").addEventListener("click", copy);
+  startCopying(byId("copy"), byId("curl"));
   onLanguage(draw);
 }

@@ -8,6 +8,7 @@ import { addWords, onLanguage, say, startLanguages } from "./i18n.js";
 import { key, onKey, startKeys } from "./key.js";
 import { pool } from "./pool.js";
 import { services } from "./services.js";
+import { cookieWords } from "./cookie_words.js";
 import { words } from "./words.js";
 
 const INTERVAL_MS = 3000;
@@ -72,6 +73,7 @@ function showKey() {
 }
 
 addWords(words);
+addWords(cookieWords);
 startLanguages(byId("language"));
 services.start(refresh);
 pool.start(refresh);

@@ -33,12 +33,13 @@ function showButton() {
   translate(shownButton.parentElement);
 }
 
-/** Takes a key out of the address, where a sign-in link has put it, and out of the history. */
+/** Takes a key out of the address, where a sign-in link has put it, and out of the history. Tells whether there was one. */
 function takeFromAddress() {
   const given = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (given === null) return;
+  if (given === null) return false;
   history.replaceState(null, "", location.pathname + location.search);
   if (given !== "") sessionStorage.setItem(STORED, given);
+  return given !== "";
 }
 
 /** Asks for the key, saying why. */
@@ -95,8 +96,7 @@ export function startKeys(button, check) {
   onLanguage(() => translate(dialog.window));
   takeFromAddress();
   addEventListener("hashchange", () => {
-    takeFromAddress();
-    if (key() !== "") keep(key());
+    if (takeFromAddress()) keep(key());
   });
   button.addEventListener("click", () => {
     if (key() === "") ask();

@@ -3,7 +3,8 @@
 import { ASKING_MS, call, serverTime } from "./api.js";
 import { confirmed } from "./confirm.js";
 import { busy, byId, element, setFault, setOptions, setShown, setText } from "./element.js";
-import { currentLanguage, find, number, say, sayCount } from "./i18n.js";
+import { ago, clock } from "./format.js";
+import { find, number, say, sayCount } from "./i18n.js";
 import { Rows } from "./rows.js";
 
 const PAGE_SIZE = 100;
@@ -91,23 +92,9 @@ function tick(row) {
   const known = cookie.reason && (find(`reason.${cookie.reason}`) ?? cookie.reason);
   const left = cookie.cooldown_until === null ? 0 : Math.ceil(cookie.cooldown_until - serverTime());
   setText(row.reason, known ?? "");
-  setText(row.again, left > 0 ? say("pool.again", { time: clock(left) }) : "");
+  setText(row.again, left > 0 ? say("again", { time: clock(left) }) : "");
   const used = cookie.last_used_at === null ? say("pool.unused") : say("pool.used", { time: ago(cookie.last_used_at) });
   setText(row.used, cookie.in_flight > 0 ? say("pool.inFlight", { count: number(cookie.in_flight) }) : used);
-}
-
-function clock(seconds) {
-  const two = (value) => String(value).padStart(2, "0");
-  const hours = Math.floor(seconds / 3600);
-  const minutes = Math.floor((seconds % 3600) / 60);
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
-}
-
-function ago(time) {
-  const seconds = Math.min(0, Math.round(time - serverTime()));
-  const format = new Intl.RelativeTimeFormat(currentLanguage(), { numeric: "auto", style: "short" });
-  const [unit, size] = [["day", 86_400], ["hour", 3600], ["minute", 60]].find(([, size]) => -seconds >= size) ?? ["second", 1];
-  return format.format(Math.trunc(seconds / size), unit);
 }
 
 /** Does something to a cookie, shows what it is afterwards and tells it. */
@@ -187,7 +174,7 @@ function showStates() {
   const sums = counts();
   for (const chip of byId("pool-states").children) {
     const { state } = chip.dataset;
-    const text = state === "" ? say("pool.all") : say(`state.${state}`);
+    const text = state === "" ? say("all") : say(`state.${state}`);
     setText(chip, `${text} ${number(sums[state])}`);
     chip.setAttribute("aria-pressed", String(state === chosenState));
     setShown(chip, state === "" || state === chosenState || sums[state] > 0);
@@ -263,7 +250,7 @@ export const pool = {
     }
     shown = page;
     upstreams = all;
-    setOptions(byId("pool-upstream"), [["", say("pool.all")], ...all.map(({ name }) => [name, name])]);
+    setOptions(byId("pool-upstream"), [["", say("all")], ...all.map(({ name }) => [name, name])]);
     rows.show(page.data);
     if (isTurning) byId("cookies").scrollIntoView();
     isTurning = false;
@@ -282,7 +269,7 @@ export const pool = {
     faults.clear();
     rows.show([]);
     showStates();
-    setOptions(byId("pool-upstream"), [["", say("pool.all")]]);
+    setOptions(byId("pool-upstream"), [["", say("all")]]);
     setShown(byId("pool-pages"), false);
     setText(byId("pool-empty"), say("key.needed"));
     setShown(byId("pool-empty"), true);

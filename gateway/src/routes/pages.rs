@@ -98,23 +98,55 @@ macro_rules! files {
 static COOKIE_PAGE: LazyLock<File> =
     LazyLock::new(|| File::new("cookie.html", include_str!("../../assets/cookie.html")));
 
+static DASHBOARD_PAGE: LazyLock<File> = LazyLock::new(|| {
+    File::new(
+        "dashboard.html",
+        include_str!("../../assets/dashboard.html"),
+    )
+});
+
 static PARTS: LazyLock<Vec<File>> = files![
     "adding.js",
     "api.js",
+    "attempt.js",
+    "chart.js",
     "confirm.js",
     "connecting.js",
     "cookie.js",
+    "cookie_words.js",
+    "courses.js",
+    "dashboard.css",
+    "dashboard.js",
+    "dashboard_words.js",
     "element.js",
+    "errors.js",
+    "figure_table.js",
+    "first.js",
+    "format.js",
     "i18n.js",
     "icon.svg",
     "key.js",
+    "live.js",
+    "notices.js",
     "pool.js",
     "rows.js",
+    "scale.js",
     "services.js",
     "split.js",
     "style.css",
+    "tables.js",
+    "tiles.js",
+    "trace.js",
+    "traces.js",
+    "try_line.js",
+    "waterfall.js",
     "words.js",
 ];
+
+/// The page that shows what is going on.
+pub(super) async fn dashboard(headers: HeaderMap) -> Response {
+    DASHBOARD_PAGE.response(&headers)
+}
 
 /// The page that adds and shows cookies and upstreams.
 pub(super) async fn cookie(headers: HeaderMap) -> Response {

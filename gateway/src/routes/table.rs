@@ -77,6 +77,14 @@ pub(super) fn table() -> Vec<Route> {
         }),
         Route::new(
             Get,
+            "/",
+            Open,
+            "The page that shows what is going on",
+            || routing::get(pages::dashboard),
+        )
+        .sends("text/html"),
+        Route::new(
+            Get,
             "/cookie",
             Open,
             "The page that adds and shows cookies and upstreams",

@@ -9,8 +9,9 @@ use crate::{
     gateway::{TestGateway, config, request},
 };
 
-/// Bytes that travel for a page, with all that it loads, compressed as browsers take it.
-const MAX_SENT: usize = 40_000;
+/// The pages. For each: its path, and the most bytes that it is with all that it loads, as written and as they travel, compressed as
+/// browsers take it.
+const PAGES: [(&str, usize, usize); 2] = [("/", 150_000, 55_000), ("/cookie", 110_000, 40_000)];
 
 /// The addresses that a page or a part of it loads. Where a link leads is not loaded.
 fn parts(text: &str) -> Vec<String> {
@@ -31,18 +32,25 @@ async fn sent_bytes(gateway: &TestGateway, path: &str) -> usize {
 }
 
 #[tokio::test]
-async fn the_page_is_open_static_and_loads_nothing_of_others() {
+async fn pages_are_open_static_and_small_and_load_nothing_of_others() {
+    for (path, most_written, most_sent) in PAGES {
+        is_open_static_and_small(path, most_written, most_sent).await;
+    }
+}
+
+async fn is_open_static_and_small(path: &str, most_written: usize, most_sent: usize) {
     let core = FakeCore::default();
     core.refuses(ContractError::new(ErrorReason::InvalidApiKey, "no"));
     let gateway = TestGateway::start(core.service()).await;
-    let page = gateway.get("/cookie").await;
-    assert_eq!(page.status, 200);
+    let page = gateway.get(path).await;
+    assert_eq!(page.status, 200, "{path}");
     assert_eq!(
         page.header("content-type"),
         Some("text/html; charset=utf-8")
     );
-    let mut seen = vec!["cookie".to_owned()];
-    let mut sent = sent_bytes(&gateway, "/cookie").await;
+    let mut seen = Vec::new();
+    let mut written = page.text().len();
+    let mut sent = sent_bytes(&gateway, path).await;
     let mut waiting = parts(page.text());
     assert!(!waiting.is_empty());
     while let Some(part) = waiting.pop() {
@@ -77,11 +85,13 @@ async fn the_page_is_open_static_and_loads_nothing_of_others() {
             _ => "image/svg+xml",
         };
         assert_eq!(reply.header("content-type"), Some(media_type), "{name}");
+        written += reply.text().len();
         sent += sent_bytes(&gateway, &format!("/assets/{name}")).await;
         waiting.extend(parts(reply.text()));
         seen.push(name);
     }
-    assert!(sent <= MAX_SENT, "{sent} bytes");
+    assert!(written <= most_written, "{path} has {written} bytes");
+    assert!(sent <= most_sent, "{path} sends {sent} bytes");
     assert_eq!(core.checks(), [], "a page needs no key");
     assert_eq!(
         page.header("content-security-policy"),
@@ -94,7 +104,7 @@ async fn the_page_is_open_static_and_loads_nothing_of_others() {
 #[tokio::test]
 async fn a_page_that_a_browser_has_is_not_sent_again() {
     let gateway = TestGateway::start(FakeCore::default().service()).await;
-    for path in ["/cookie", "/assets/style.css"] {
+    for path in ["/", "/cookie", "/assets/style.css"] {
         let etag = gateway.get(path).await.header("etag").unwrap().to_owned();
         let ask = async |known: &str| {
             let headers = [("if-none-match", known)];
@@ -116,7 +126,7 @@ async fn pages_lie_under_the_prefix_and_only_there() {
         ..config()
     };
     let gateway = TestGateway::with(config, FakeCore::default().service()).await;
-    for path in ["/cookie", "/assets/style.css"] {
+    for path in ["/", "/cookie", "/assets/style.css"] {
         assert_eq!(gateway.get(&format!("/x{path}")).await.status, 200);
         assert_eq!(gateway.get(path).await.status, 404);
     }
