@@ -47,7 +47,7 @@ impl CorePlace {
     fn connect(&self, background: &mut JoinSet<()>) -> anyhow::Result<CoreService> {
         match self {
             Self::Here(core) => {
-                let InProcess { chat, services } = core.in_process();
+                let InProcess { chat, services, .. } = core.in_process();
                 Ok(CoreService::in_process(chat, services))
             }
             Self::Elsewhere { uris, key } => {

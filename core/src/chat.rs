@@ -14,7 +14,10 @@ mod outcome;
 mod validate;
 mod web;
 
-pub(crate) use self::outcome::{model_not_found, shutting_down};
+pub(crate) use self::{
+    ledger::Ledger,
+    outcome::{model_not_found, shutting_down},
+};
 
 use std::{
     convert::Infallible,
@@ -27,15 +30,17 @@ use std::{
 
 use futures_util::Stream;
 use llm2api_proto::{
-    ContractError,
+    ContractError, Parent, TraceContext, new_span_id,
     v1::{ChatRequest, ChatResponse, chat_event::Event, content_part::Part},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use self::{attempts::Attempts, committed::Committed, web::Searching};
 use crate::{
     config::{Config, WebSearch},
+    monitor::{Asked, Monitor, RequestContext, SearchRecord},
     registry::Registry,
     router::{self, Route},
     runtime,
@@ -49,6 +54,7 @@ const STALE_LIST: Duration = Duration::from_secs(10);
 pub(crate) struct Chats {
     registry: Arc<Registry>,
     search: Arc<Search>,
+    monitor: Arc<Monitor>,
     /// Whether the web is searched for every chat.
     searches_for_all: bool,
     /// Whether answers begin with what was found.
@@ -64,13 +70,6 @@ pub(crate) struct Chats {
     endings: Box<[CancellationToken]>,
 }
 
-/// Who asks, for the log.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct RequestContext {
-    pub(crate) request_id: String,
-    pub(crate) client_id: String,
-}
-
 /// An answer on its way out.
 pub(crate) enum AnswerStream {
     /// Events as they arrive.
@@ -80,6 +79,15 @@ pub(crate) enum AnswerStream {
 }
 
 impl AnswerStream {
+    /// Decides whether its trace is one of those by which the usual is shown.
+    pub(crate) fn keeps_trace(&mut self) -> bool {
+        match self {
+            Self::Streamed(committed) => committed.keeps_trace(),
+            // Whoever made it has its ledger still.
+            Self::Whole(_) => false,
+        }
+    }
+
     /// What became of its web search, as clients are told it. `None`: none was asked for.
     pub(crate) fn search_status(&self) -> Option<&str> {
         let events = match self {
@@ -112,11 +120,13 @@ impl Chats {
         config: &Config,
         registry: Arc<Registry>,
         search: Arc<Search>,
+        monitor: Arc<Monitor>,
         ending: &CancellationToken,
     ) -> Self {
         Self {
             registry,
             search,
+            monitor,
             searches_for_all: config.search.is_for_all,
             shows_search_block: config.search.has_block,
             fallback_model: config.fallback_model.clone(),
@@ -135,7 +145,13 @@ impl Chats {
         &self.endings[runtime::index().min(self.endings.len() - 1)]
     }
 
-    /// Answers a chat: returns when its first meaningful event is here, or, where it isn't streamed, when all of it is.
+    /// Takes note that a chat has arrived.
+    pub(crate) fn arrival(&self, request: &ChatRequest, context: RequestContext) -> Ledger {
+        Ledger::new(&self.monitor, context, Asked::of(request))
+    }
+
+    /// Answers a chat: returns when its first meaningful event is here, or, where it isn't streamed, when all of it is. Whatever becomes
+    /// of it is noted.
     ///
     /// # Errors
     ///
@@ -143,7 +159,7 @@ impl Chats {
     pub(crate) async fn answer(
         &self,
         mut request: ChatRequest,
-        context: RequestContext,
+        ledger: &mut Ledger,
     ) -> Result<AnswerStream, ContractError> {
         validate::validate(&request)?;
         web::remove_blocks(&mut request);
@@ -159,20 +175,29 @@ impl Chats {
             }
         };
         // The model may be asked for the query too.
-        let asked_by = query.as_ref().map(|_| context.clone()).unwrap_or_default();
+        let asked_by = query
+            .as_ref()
+            .zip(ledger.context())
+            .map(|(_, context)| context.clone())
+            .unwrap_or_default();
+        let started = ledger.started();
         let search = async {
             if let (Some(searching), Some(query)) = (&searching, &query) {
-                Box::pin(self.search(searching, query, &request, &asked_by)).await;
+                Box::pin(self.search(searching, query, &request, &asked_by, started)).await;
             }
             std::future::pending::<Infallible>().await
         };
-        let answer = self.answer_or_fall_back(&request, searching.as_ref(), context);
-        tokio::select! {
+        let answer = self.answer_or_fall_back(&request, searching.as_ref(), ledger);
+        let answered = tokio::select! {
             answer = Box::pin(answer) => answer,
             never = search => match never {},
             () = time_is_up => Err(outcome::request_timeout(self.request_timeout)),
             () = self.ending().cancelled() => Err(outcome::shutting_down()),
+        };
+        if answered.is_err() {
+            ledger.searched(searching.as_ref().and_then(Searching::record));
         }
+        answered
     }
 
     /// Answers with the asked model, or with the fallback where that can't and another model is as good.
@@ -180,9 +205,13 @@ impl Chats {
         &self,
         request: &ChatRequest,
         searching: Option<&Searching>,
-        context: RequestContext,
+        ledger: &mut Ledger,
     ) -> Result<AnswerStream, ContractError> {
-        let mut attempts = Attempts::new(self, request, searching, context);
+        let request_id = ledger
+            .context()
+            .filter(|_| self.fallback_model.is_some())
+            .map(|context| context.request_id.clone());
+        let mut attempts = Attempts::new(self, request, searching, ledger);
         let error = match attempts.answer_as(&request.model, None).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
@@ -193,7 +222,6 @@ impl Chats {
             .filter(|&fallback| fallback != request.model);
         match fallback {
             Some(fallback) if outcome::another_may_answer(&error) && any_model_will_do(request) => {
-                let request_id = attempts.context().request_id.clone();
                 tracing::warn!(request_id, model = request.model, fallback, %error, "falling back");
                 attempts
                     .answer_as(fallback, Some(&request.model))
@@ -241,17 +269,37 @@ impl Chats {
         query: &Query,
         request: &ChatRequest,
         asked_by: &RequestContext,
+        chat_started: Instant,
     ) {
-        let ask = |asked: ChatRequest| self.text_of_answer(asked, asked_by.clone());
+        let began = chat_started.elapsed();
+        let span_id = new_span_id();
+        let part = RequestContext {
+            parent: Some(Parent::here(asked_by.trace)),
+            trace: TraceContext {
+                span_id,
+                ..asked_by.trace
+            },
+            ..asked_by.clone()
+        };
+        let ask = |asked: ChatRequest| self.text_of_answer(asked, part);
         let found = self.search.search_rewritten(query, request, ask).await;
         if !found.why.is_empty() {
             let (status, why) = (found.status.as_str(), &found.why);
             tracing::info!(
+                request_id = asked_by.request_id,
+                trace_id = %asked_by.trace.trace_id,
                 status,
                 why,
                 "a web search found nothing; the answer is made without"
             );
         }
+        searching.note(SearchRecord {
+            span_id,
+            began,
+            ended: chat_started.elapsed(),
+            status: found.status,
+            result_count: found.results.len(),
+        });
         searching.found(request, found);
     }
 
@@ -261,7 +309,8 @@ impl Chats {
         request: ChatRequest,
         asked_by: RequestContext,
     ) -> Option<String> {
-        let answered = Box::pin(self.answer_or_fall_back(&request, None, asked_by)).await;
+        let mut ledger = Ledger::of_part(&self.monitor, asked_by, Asked::of(&request));
+        let answered = Box::pin(self.answer_or_fall_back(&request, None, &mut ledger)).await;
         let Ok(AnswerStream::Whole(Some(response))) = answered else {
             return None;
         };

@@ -2,11 +2,19 @@
 
 pub mod notation;
 
-use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    num::NonZeroU32,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use http::HeaderMap;
+use llm2api_proto::SpanSink;
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
 
 pub use crate::store::SecretKey;
 
@@ -43,6 +51,38 @@ pub struct Config {
     pub store: StoreConfig,
     /// How the web is searched for chats.
     pub search: SearchConfig,
+    /// Where spans go beside the monitor.
+    pub telemetry: TelemetryConfig,
+}
+
+/// Where spans go beside the monitor.
+#[derive(Clone)]
+pub struct TelemetryConfig {
+    /// Where the operator has them collected. `None`: nowhere.
+    pub exporter: Option<Arc<dyn SpanSink>>,
+    /// What this process is called there: OpenTelemetry's `service.name`.
+    pub service: &'static str,
+    /// How many spans and traces were dropped, in all of the process.
+    pub dropped: Arc<AtomicU64>,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self {
+            exporter: None,
+            service: "llm2api",
+            dropped: Arc::default(),
+        }
+    }
+}
+
+impl fmt::Debug for TelemetryConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TelemetryConfig")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How the web is searched for chats.
@@ -50,6 +90,8 @@ pub struct Config {
 pub struct SearchConfig {
     /// SearXNG's instances, in order of preference. None: nothing is searched.
     pub instances: Vec<Url>,
+    /// Whether these are the built-in ones, which belong to somebody else.
+    pub is_default: bool,
     /// Results that an answer is given.
     pub result_count: usize,
     /// For one search, in all.
@@ -144,6 +186,9 @@ pub struct UpstreamConfig {
     pub idle_timeout: Option<Duration>,
     /// Who searches the web for requests that only `web_search_options` marks.
     pub web_search: WebSearch,
+    /// Whether it is told of the trace that a chat is part of. `None`: where it speaks OpenAI's API at an address of this machine or of
+    /// a private network.
+    pub propagate_trace: Option<bool>,
     /// How a chat-ui was set up. Other kinds don't look at it.
     pub chat_ui: ChatUiConfig,
 }
@@ -200,8 +245,14 @@ impl UpstreamConfig {
             first_token_timeout: None,
             idle_timeout: None,
             web_search: WebSearch::default(),
+            propagate_trace: None,
             chat_ui: ChatUiConfig::default(),
         }
+    }
+
+    /// Whether it may be told of the trace that a chat is part of.
+    pub(crate) fn may_know_trace(&self) -> bool {
+        self.propagate_trace.unwrap_or_else(|| is_near(&self.url))
     }
 
     /// The credentials that stand in the configuration, as an upstream of this kind takes them.
@@ -230,6 +281,7 @@ impl UpstreamConfig {
             first_token_timeout,
             idle_timeout,
             web_search,
+            propagate_trace,
             chat_ui:
                 ChatUiConfig {
                     cookie_name,
@@ -253,12 +305,17 @@ impl UpstreamConfig {
                     &other.has_breaker,
                     &other.proxy,
                 )
-            && (first_token_timeout, idle_timeout, web_search)
-                == (
-                    &other.first_token_timeout,
-                    &other.idle_timeout,
-                    &other.web_search,
-                )
+            && (
+                first_token_timeout,
+                idle_timeout,
+                web_search,
+                propagate_trace,
+            ) == (
+                &other.first_token_timeout,
+                &other.idle_timeout,
+                &other.web_search,
+                &other.propagate_trace,
+            )
             && (cookie_name, origin, headers)
                 == (
                     &other.chat_ui.cookie_name,
@@ -281,6 +338,19 @@ impl UpstreamConfig {
             return path.display().to_string();
         }
         without_userinfo(&self.url)
+    }
+}
+
+/// Whether an address is one of this machine or of a private network, as far as can be told without asking for it: a name without a
+/// dot is nobody's on the internet.
+fn is_near(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(v4)) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+        Some(Host::Ipv6(v6)) => {
+            v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+        }
+        Some(Host::Domain(name)) => !name.contains('.') || name.ends_with(".localhost"),
+        None => false,
     }
 }
 
@@ -415,6 +485,7 @@ impl Config {
                 secret_key: SecretKeySource::File(PathBuf::new()),
             },
             search: SearchConfig::of_instances(Vec::new()),
+            telemetry: TelemetryConfig::default(),
         }
     }
 }
@@ -425,6 +496,7 @@ impl SearchConfig {
     pub(crate) fn of_instances(instances: Vec<Url>) -> Self {
         Self {
             instances,
+            is_default: false,
             result_count: 5,
             timeout: Duration::from_secs(5),
             language: SearchLanguage::Auto,

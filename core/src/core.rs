@@ -6,13 +6,14 @@ use std::{
 };
 
 use llm2api_proto::{
-    FILE_DESCRIPTOR_SET,
+    FILE_DESCRIPTOR_SET, SpanSink,
     v1::{
         ChatResponse,
         access_service_server::AccessServiceServer,
         chat_service_server::{ChatService, ChatServiceServer},
         cookie_service_server::CookieServiceServer,
         model_service_server::ModelServiceServer,
+        monitor_service_server::MonitorServiceServer,
         search_service_server::SearchServiceServer,
         upstream_service_server::UpstreamServiceServer,
     },
@@ -34,10 +35,12 @@ use crate::{
     chat::Chats,
     config::{Config, UpstreamKind},
     health::Health,
+    monitor::Monitor,
     registry::{Background, Entry, LIST_INTERVAL, Registry, Routing},
     search::{Search, SearchError},
     service::{
-        AccessRpc, Authorize, ChatRpc, CookieRpc, ModelRpc, PortServices, SearchRpc, UpstreamRpc,
+        AccessRpc, Authorize, ChatRpc, CookieRpc, ModelRpc, MonitorRpc, PortServices,
+        SearchInstances, SearchRpc, UpstreamRpc,
     },
     store::{Store, StoreError, Writer},
     upstream::AddressError,
@@ -49,6 +52,8 @@ const MAX_PENDING_RESETS: usize = 65_536;
 const MAX_HEADER_BYTES: u32 = 64 * 1024;
 /// After how long a silent connection is asked whether it lives, so that a vanished gateway's chats end.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// The time that answers get which are told to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes of one call, and of one connection, that may be on their way unread: a prompt with images in few round trips.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
@@ -58,6 +63,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 pub struct InProcess {
     /// Answers chats. Called as it is, with nothing between.
     pub chat: Arc<dyn ChatService<ChatStream = BoxStream<ChatResponse>>>,
+    /// Takes the gateway's spans, which complete the traces that are kept.
+    pub monitor: Arc<dyn SpanSink>,
     /// All services, as tonic serves them.
     pub services: BoxCloneSyncService<
         http::Request<tonic::body::Body>,
@@ -128,6 +135,7 @@ pub struct Core {
     chat: ChatRpc,
     chat_server: ChatServiceServer<ChatRpc>,
     routes: Routes,
+    monitor: Arc<Monitor>,
     background: Background,
     stopping: Stopping,
     /// What [`Core::run`] takes over.
@@ -153,7 +161,11 @@ impl Core {
     /// can't.
     pub async fn new(config: Config, stopping: Stopping) -> Result<Self, CoreError> {
         let search = Arc::new(Search::new(&config)?);
-        let (store, writer, loaded) = Store::open(&config.store).await?;
+        let (store, writer, mut loaded) = Store::open(&config.store).await?;
+        let traces_kept = Arc::new(store.trace_reader(&config.store).await?);
+        let monitor = Monitor::new(config.runtime_count).exporting(config.telemetry.clone());
+        monitor.restore(std::mem::take(&mut loaded.counts));
+        let monitor = Arc::new(monitor);
         let closing = CancellationToken::new();
         let writer = at_work(writer, closing.clone());
         let registry = Arc::new(Registry::new(Routing::default()));
@@ -165,6 +177,7 @@ impl Core {
             &config,
             Arc::clone(&registry),
             Arc::clone(&search),
+            Arc::clone(&monitor),
             &stopping.ending,
         ));
         let catalog = Arc::new(Catalog::new(Arc::clone(&registry)));
@@ -196,6 +209,15 @@ impl Core {
             .add_service(UpstreamServiceServer::new(UpstreamRpc {
                 administration: administration.clone(),
             }))
+            .add_service(MonitorServiceServer::new(MonitorRpc {
+                monitor: Arc::clone(&monitor),
+                traces_kept,
+                administration: administration.clone(),
+                running: stopping.running.clone(),
+                search: SearchInstances::of(&config.search),
+                store: store.clone(),
+                ending: stopping.ending.clone(),
+            }))
             .add_service(health_service);
         let descriptors = || {
             reflection::Builder::configure()
@@ -224,6 +246,7 @@ impl Core {
             chat,
             chat_server,
             routes: routes.routes().prepare(),
+            monitor,
             background: Background {
                 store,
                 health,
@@ -249,6 +272,10 @@ impl Core {
         let Some(mut to_run) = taken else { return };
         let mut upstreams = JoinSet::new();
         self.background.health.report().await;
+        let monitoring = self
+            .monitor
+            .run(&self.background.store, &self.stopping.ending);
+        tokio::pin!(monitoring);
         let mut is_draining = false;
         let mut store_is_well = self.background.store.is_well();
         loop {
@@ -262,12 +289,16 @@ impl Core {
                     is_draining = true;
                     self.background.health.report().await;
                 }
-                () = self.stopping.ending.cancelled() => break,
+                () = &mut monitoring => break,
             }
         }
         // What was begun is still to be stored.
         self.administration.end().await;
         upstreams.join_all().await;
+        // Answers that were told to end are noted when they have.
+        self.stopping.running.close();
+        let _ = tokio::time::timeout(LAST_WORDS, self.stopping.running.wait()).await;
+        self.monitor.save(&self.background.store).await;
         to_run.closing.cancel();
         to_run.writer.join_all().await;
     }
@@ -321,6 +352,7 @@ impl Core {
             });
         InProcess {
             chat: Arc::new(self.chat.clone()),
+            monitor: Arc::clone(&self.monitor) as Arc<dyn SpanSink>,
             services: BoxCloneSyncService::new(services),
         }
     }

@@ -11,6 +11,7 @@ mod health;
 #[doc(hidden)]
 pub mod measure;
 mod model_list;
+mod monitor;
 mod pool;
 mod registry;
 mod router;

@@ -5,11 +5,19 @@ mod authorize;
 mod chat;
 mod cookie;
 mod model;
+mod monitor;
 mod port;
 mod search;
 mod upstream;
 
 pub(crate) use self::{
-    access::AccessRpc, authorize::Authorize, chat::ChatRpc, cookie::CookieRpc, model::ModelRpc,
-    port::PortServices, search::SearchRpc, upstream::UpstreamRpc,
+    access::AccessRpc,
+    authorize::Authorize,
+    chat::ChatRpc,
+    cookie::CookieRpc,
+    model::ModelRpc,
+    monitor::{MonitorRpc, SearchInstances},
+    port::PortServices,
+    search::SearchRpc,
+    upstream::UpstreamRpc,
 };

@@ -5,6 +5,7 @@
 //! doesn't lie in the database; nothing of it is in clear in any file.
 
 mod change;
+mod counts;
 mod credential_form;
 mod database;
 mod error;
@@ -18,12 +19,19 @@ mod sealing;
 mod secret_key;
 mod standing_columns;
 mod time;
+mod traces;
 mod unlocking;
-mod usage;
 mod writer;
 
-use std::time::SystemTime;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::SystemTime,
+};
 
+use opentelemetry::trace::TraceId;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -41,10 +49,12 @@ pub(crate) use self::{
     records::{
         CredentialUsage, StoredConversation, StoredCredential, StoredModels, StoredUpstream,
     },
+    traces::{StoredTrace, TraceFilter, TraceReader},
     writer::Writer,
 };
 use crate::{
     config::StoreConfig,
+    monitor::{KeptCounts, KeptTrace},
     pool::{CredentialId, SavedStanding},
     upstream::Credential,
 };
@@ -60,6 +70,7 @@ pub(crate) struct Store {
     durable: mpsc::Sender<Job>,
     quick: mpsc::Sender<Job>,
     is_well: watch::Receiver<bool>,
+    errors: Arc<AtomicU64>,
     sealer: Sealer,
     fingerprint_key: FingerprintKey,
 }
@@ -75,6 +86,8 @@ pub(crate) struct Loaded {
     pub(crate) models: Vec<StoredModels>,
     /// What is still to be deleted.
     pub(crate) conversations: Vec<StoredConversation>,
+    /// What was counted.
+    pub(crate) counts: Vec<KeptCounts>,
 }
 
 /// Who adds a credential.
@@ -119,26 +132,46 @@ impl Store {
         let (durable, durable_jobs) = mpsc::channel(QUEUE);
         let (quick, quick_jobs) = mpsc::channel(QUEUE);
         let (tell_well, is_well) = watch::channel(true);
+        let errors = Arc::<AtomicU64>::default();
         let writer = Writer {
             file: file.to_owned(),
             connection,
             durable: durable_jobs,
             quick: quick_jobs,
             is_well: tell_well,
+            errors: Arc::clone(&errors),
         };
         let store = Self {
             durable,
             quick,
             is_well,
+            errors,
             sealer: unlocked.sealer,
             fingerprint_key: unlocked.fingerprint_key,
         };
         Ok((store, writer, loaded))
     }
 
+    /// What reads the traces of this database.
+    ///
+    /// # Errors
+    ///
+    /// Where it can't be opened another time.
+    pub(crate) async fn trace_reader(
+        &self,
+        config: &StoreConfig,
+    ) -> Result<TraceReader, StoreError> {
+        TraceReader::open(&config.file).await
+    }
+
     /// Whether the last change could be made; what to wait at for another answer.
     pub(crate) fn is_well(&self) -> watch::Receiver<bool> {
         self.is_well.clone()
+    }
+
+    /// How many changes could not be made since the process began.
+    pub(crate) fn error_count(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
     }
 
     /// What a credential is recognised by.
@@ -272,10 +305,7 @@ impl Store {
             last_error: usage.last_error,
             last_used_at: usage.last_used_at.map(to_micros),
         });
-        let change = Change::SaveUsage {
-            usages: to_json(rows),
-            hour: usage::hour_of(SystemTime::now()),
-        };
+        let change = Change::SaveUsage(to_json(rows));
         done(&self.quick, change).await
     }
 
@@ -348,6 +378,29 @@ impl Store {
         id: String,
     ) -> Result<(), StoreError> {
         done(&self.quick, Change::EndConversation { upstream, id }).await
+    }
+
+    /// Saves what was counted.
+    ///
+    /// # Errors
+    ///
+    /// Where that can't be kept.
+    pub(crate) async fn save_counts(&self, counts: Vec<KeptCounts>) -> Result<(), StoreError> {
+        let change = Change::SaveCounts(to_json(counts.iter().map(counts::CountsOf::new)));
+        done(&self.quick, change).await
+    }
+
+    /// Saves traces, and spans that complete those which are kept.
+    ///
+    /// # Errors
+    ///
+    /// Where that can't be kept.
+    pub(crate) async fn save_traces(
+        &self,
+        traces: Vec<KeptTrace>,
+        late_spans: Vec<(TraceId, String)>,
+    ) -> Result<(), StoreError> {
+        done(&self.quick, Change::SaveTraces { traces, late_spans }).await
     }
 
     fn seal_credential(&self, id: i64, upstream: &str, credential: &Credential) -> Vec<u8> {

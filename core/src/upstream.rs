@@ -27,7 +27,12 @@ mod set_cookie;
 use std::pin::Pin;
 
 use futures_util::Stream;
-use llm2api_proto::v1::{ChatEvent, ChatRequest};
+use http::{HeaderMap, HeaderName};
+use llm2api_proto::{
+    TraceContext, TraceState,
+    metadata::TRACEPARENT,
+    v1::{ChatEvent, ChatRequest},
+};
 use tokio::sync::SetOnce;
 use tokio_util::sync::CancellationToken;
 use tonic::async_trait;
@@ -42,7 +47,7 @@ pub(crate) use pasted::normalised;
 pub(crate) use preview::preview;
 
 use crate::{
-    config::{Config, UpstreamConfig, UpstreamKind},
+    config::{Config, UpstreamConfig, UpstreamKind, without_userinfo},
     store::StoredConversation,
 };
 
@@ -101,6 +106,28 @@ pub(crate) struct ChatCall<'a> {
     pub(crate) model: &'a str,
     /// What lets us in.
     pub(crate) credential: &'a Credential,
+    /// The trace that the send is part of, where the upstream is to know.
+    pub(crate) trace: Option<SentTrace<'a>>,
+}
+
+/// A trace as an upstream is told of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentTrace<'a> {
+    /// The span of the request to the upstream.
+    pub(crate) context: TraceContext,
+    /// What others add to it.
+    pub(crate) state: &'a TraceState,
+}
+
+impl SentTrace<'_> {
+    /// Tells it in a request's head.
+    pub(crate) fn insert_into(self, headers: &mut HeaderMap) {
+        headers.insert(
+            HeaderName::from_static(TRACEPARENT),
+            self.context.to_header(),
+        );
+        self.state.insert_into(headers);
+    }
 }
 
 impl<'a> ChatCall<'a> {
@@ -149,6 +176,14 @@ pub(crate) struct ListedModel {
     pub(crate) id: String,
     /// When it was made, Unix seconds, where the upstream says.
     pub(crate) created: Option<i64>,
+}
+
+/// The URL that a chat is sent to at an upstream that speaks OpenAI's API, as it may be shown: without a login, and without a query,
+/// which may be one.
+pub(crate) fn shown_chat_url(config: &UpstreamConfig) -> String {
+    let mut url = openai::chat_completions(&config.url);
+    url.set_query(None);
+    without_userinfo(&url)
 }
 
 /// Makes the adapter of a configured upstream.

@@ -7,7 +7,7 @@ use llm2api_core::{
     Core, Stopping,
     config::{
         AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig, SearchConfig,
-        SearchLanguage, SecretKeySource, StoreConfig,
+        SearchLanguage, SecretKeySource, StoreConfig, TelemetryConfig,
     },
 };
 use llm2api_proto::{
@@ -65,8 +65,10 @@ async fn serve(clients: ClientAccess) -> Served {
             file: folder.path().join("llm2api.db"),
             secret_key: SecretKeySource::File(folder.path().join("secret.key")),
         },
+        telemetry: TelemetryConfig::default(),
         search: SearchConfig {
             instances: Vec::new(),
+            is_default: false,
             result_count: 5,
             timeout: second,
             language: SearchLanguage::Auto,

@@ -16,7 +16,7 @@ mod trace_context;
 
 pub use error::{ContractError, PassedOn};
 pub use span::{Parent, Span, SpanSink};
-pub use trace_context::{TraceContext, TraceState};
+pub use trace_context::{TraceContext, TraceState, new_span_id};
 
 /// Messages, clients and servers of the package `llm2api.v1`.
 pub mod v1 {

@@ -112,7 +112,9 @@ impl TraceState {
     }
 }
 
-fn new_span_id() -> SpanId {
+/// The id of a new span.
+#[must_use]
+pub fn new_span_id() -> SpanId {
     SpanId::from(fastrand::u64(1..))
 }
 

@@ -189,6 +189,9 @@ pub(crate) struct UpstreamAddOptions {
     /// Who searches the web for requests that only `web_search_options` marks: ours or upstream.
     #[arg(long)]
     pub(crate) web_search: Option<String>,
+    /// Whether it is told of the trace that a chat is part of: on or off.
+    #[arg(long, value_name = "SWITCH")]
+    pub(crate) propagate_trace: Option<String>,
     /// Of a chat-ui: the name of its session cookie.
     #[arg(long)]
     pub(crate) cookie_name: Option<String>,

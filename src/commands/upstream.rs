@@ -62,6 +62,7 @@ async fn add(
             first_token_timeout: options.first_token_timeout,
             idle_timeout: options.idle_timeout,
             web_search: options.web_search,
+            propagate_trace: options.propagate_trace,
             cookie_name: options.cookie_name,
             origin: options.origin,
             headers: options.headers.into_iter().collect(),

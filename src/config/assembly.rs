@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroUsize, thread};
 use http::Uri;
 use llm2api_core::config::{
     AccessConfig, ClientAccess, Clocks, Config as CoreConfig, EgressProxies, PoolConfig,
-    SearchConfig, SecretKeySource, StoreConfig,
+    SearchConfig, SecretKeySource, StoreConfig, TelemetryConfig,
 };
 use llm2api_gateway::config::Config as GatewayConfig;
 use secrecy::SecretString;
@@ -173,6 +173,7 @@ impl Configuration {
             },
             store: self.store(),
             search: self.search(),
+            telemetry: TelemetryConfig::default(),
         }
     }
 
@@ -181,6 +182,7 @@ impl Configuration {
         let settings = &self.settings;
         SearchConfig {
             instances: settings.searxng_url.0.clone(),
+            is_default: settings.searxng_url.is_default(),
             result_count: settings.search_results.0,
             timeout: settings.search_timeout.0,
             language: settings.search_language.0.clone(),

@@ -59,6 +59,7 @@ impl LocalUpstream {
             ("cooldown", settings.cooldown.is_some()),
             ("proxy", settings.proxy.is_some()),
             ("web_search", settings.web_search == WebSearch::Upstream),
+            ("propagate_trace", settings.propagate_trace.is_some()),
         ];
         let before = problems.len();
         problems.extend(

@@ -170,6 +170,8 @@ declare_settings! {
         idle_timeout: Option<PositiveDuration> = "IDLE_TIMEOUT", "the setting `IDLE_TIMEOUT`";
         /// Who searches the web for requests that only `web_search_options` marks. `upstream`: the field is passed on, and nothing is searched here.
         web_search: WebSearch = "WEB_SEARCH", "ours";
+        /// Whether it is told of the trace that a chat is part of (`traceparent`).
+        propagate_trace: Option<Switch> = "PROPAGATE_TRACE", "`on` where it speaks OpenAI's API at an address of this machine or of a private network";
         /// Of a `chat-ui`: the name of its session cookie.
         cookie_name: CookieName = "COOKIE_NAME", "hf-chat";
         /// Of a `chat-ui`: its public address, where `url` is another.

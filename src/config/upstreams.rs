@@ -120,6 +120,7 @@ fn entry(
         first_token_timeout: settings.first_token_timeout.map(|timeout| timeout.0),
         idle_timeout: settings.idle_timeout.map(|timeout| timeout.0),
         web_search: settings.web_search,
+        propagate_trace: settings.propagate_trace.map(|switch| switch.0),
         chat_ui: ChatUiConfig {
             cookie_name: settings.cookie_name.0,
             origin: settings.origin.map(|origin| origin.0),

@@ -34,6 +34,7 @@ const SERVICES: &[(&str, Right)] = &[
     ("llm2api.v1.AccessService", Right::Admin),
     ("llm2api.v1.CookieService", Right::Admin),
     ("llm2api.v1.UpstreamService", Right::Admin),
+    ("llm2api.v1.MonitorService", Right::Admin),
     ("grpc.health.v1.Health", Right::Open),
     ("grpc.reflection.v1.ServerReflection", Right::Open),
     ("grpc.reflection.v1alpha.ServerReflection", Right::Open),

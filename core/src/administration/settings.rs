@@ -82,6 +82,7 @@ pub(super) fn change(
         origin,
         headers,
         web_search,
+        propagate_trace,
     } = settings;
     match models.as_slice() {
         [] => {}
@@ -130,6 +131,14 @@ pub(super) fn change(
         let takes = "`ours` or `upstream`";
         upstream.web_search =
             read(text, "web_search", takes, notation::web_search)?.unwrap_or_default();
+    }
+    if let Some(text) = propagate_trace {
+        upstream.propagate_trace = match text.as_str() {
+            "" => None,
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => return Err(invalid("propagate_trace", "`on` or `off`")),
+        };
     }
     if let Some(text) = cookie_name {
         let name = |text: &str| notation::cookie_name(text).map(str::to_owned);
@@ -225,6 +234,10 @@ fn revealed(upstream: &UpstreamConfig) -> v1::UpstreamSettings {
             WebSearch::Ours => None,
             WebSearch::Upstream => Some("upstream".to_owned()),
         },
+        propagate_trace: upstream.propagate_trace.map(|propagate| match propagate {
+            true => "on".to_owned(),
+            false => "off".to_owned(),
+        }),
     }
 }
 
@@ -271,6 +284,7 @@ mod tests {
             origin: Some("https://chat.example.org/".to_owned()),
             headers: [("x-token".to_owned(), "secret".to_owned())].into(),
             web_search: Some("upstream".to_owned()),
+            propagate_trace: Some("on".to_owned()),
         }
     }
 
@@ -303,6 +317,7 @@ mod tests {
             first_token_timeout: empty(),
             idle_timeout: empty(),
             web_search: empty(),
+            propagate_trace: empty(),
             cookie_name: empty(),
             origin: empty(),
             ..v1::UpstreamSettings::default()
@@ -334,6 +349,7 @@ mod tests {
             with(|settings| settings.cooldown = Some("soon".to_owned())),
             with(|settings| settings.idle_timeout = Some("0".to_owned())),
             with(|settings| settings.web_search = Some("theirs".to_owned())),
+            with(|settings| settings.propagate_trace = Some("maybe".to_owned())),
             with(|settings| settings.headers = [("cookie".to_owned(), "a=b".to_owned())].into()),
         ];
         let told: Vec<_> = wrong
@@ -349,6 +365,7 @@ mod tests {
             "cooldown",
             "idle_timeout",
             "web_search",
+            "propagate_trace",
             "headers",
         ]
         .map(|param| (ErrorReason::InvalidValue, param.to_owned()));

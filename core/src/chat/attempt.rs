@@ -1,8 +1,10 @@
 //! One attempt: the send, and what comes back up to the first meaningful event.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use llm2api_proto::v1::{ChatEvent, ChoiceDelta, chat_event::Event};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     registry::Entry,
@@ -20,20 +22,29 @@ pub(super) struct Opening {
     pub(super) rest: Answer,
 }
 
-/// Sends a chat and waits for the first meaningful event.
+/// Sends a chat and waits for the first meaningful event; tells for how long the send waited until it was known what to send.
 ///
 /// # Errors
 ///
 /// What the upstream did wrong; `Clock::FirstToken` where it took too long.
-pub(super) async fn open(entry: &Entry, call: ChatCall<'_>) -> Result<Opening, Failure> {
+pub(super) async fn open(
+    entry: &Entry,
+    call: ChatCall<'_>,
+    waited: &mut Duration,
+) -> Result<Opening, Failure> {
     let limit = entry.first_token_timeout;
     let mut opening = Box::pin(open_in_its_time(entry, call));
     if call.is_waiting() {
         // The clock runs from the send.
-        tokio::select! {
+        let begin = Instant::now();
+        let opened = tokio::select! {
             biased;
-            opening = &mut opening => return opening,
-            _ = call.ready() => {}
+            opening = &mut opening => Some(opening),
+            _ = call.ready() => None,
+        };
+        *waited = begin.elapsed();
+        if let Some(opening) = opened {
+            return opening;
         }
     }
     match timeout(limit, opening).await {

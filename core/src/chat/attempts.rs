@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use llm2api_proto::{
     ContractError,
-    v1::{ChatEvent, ChatRequest, chat_event::Event},
+    v1::{ChatEvent, ChatRequest, ChatStart, chat_event::Event},
 };
 use tokio::{sync::SetOnce, time::Instant};
 
 use super::{
-    AnswerStream, Chats, RequestContext,
+    AnswerStream, Chats,
     attempt::{self, Opening},
     candidates::{Candidates, Next, NobodyReady},
     collect::Collector,
@@ -38,7 +38,7 @@ pub(super) struct Attempts<'a> {
     request: &'a ChatRequest,
     /// The web search that its send waits for, where there is one.
     searching: Option<&'a Searching>,
-    ledger: Ledger,
+    ledger: &'a mut Ledger,
     started: Instant,
     /// For how long the request may still wait for credentials.
     wait_left: Duration,
@@ -65,30 +65,19 @@ impl<'a> Attempts<'a> {
         chats: &'a Chats,
         request: &'a ChatRequest,
         searching: Option<&'a Searching>,
-        context: RequestContext,
+        ledger: &'a mut Ledger,
     ) -> Self {
         Self {
             chats,
             request,
             searching,
-            ledger: Ledger::new(context),
-            started: Instant::now(),
+            started: ledger.started(),
+            ledger,
             wait_left: chats.lease_wait,
             count: 0,
             counted: 0,
             free: 0,
         }
-    }
-
-    /// Who asks.
-    pub(super) fn context(&self) -> &RequestContext {
-        self.ledger.context()
-    }
-
-    /// What was done so far.
-    #[cfg(test)]
-    pub(super) fn ledger(&self) -> &Ledger {
-        &self.ledger
     }
 
     /// Tries the upstreams of a model until one answers.
@@ -103,6 +92,9 @@ impl<'a> Attempts<'a> {
     ) -> Result<AnswerStream, ContractError> {
         let route = self.chats.route(model).await?;
         let shown_model = route.is_renamed.then_some(model);
+        if fallback_from.is_some() {
+            self.ledger.fell_back();
+        }
         let pass_over = |passed_over| self.ledger.pass_over([passed_over]);
         let mut candidates = Candidates::supporting(self.request, route.candidates, pass_over)?;
         let mut last_failure: Option<(Arc<Entry>, Failure)> = None;
@@ -131,8 +123,12 @@ impl<'a> Attempts<'a> {
             let candidate = candidates.get(at);
             let slot = lease.slot();
             self.ledger.pass_over(passed_over);
-            self.ledger
-                .begin(&candidate.entry, lease.credential_id(), waited);
+            self.ledger.begin(
+                &candidate.entry,
+                &candidate.model,
+                lease.credential_id(),
+                waited,
+            );
             let failure = match self
                 .attempt(candidate, lease, shown_model, fallback_from)
                 .await
@@ -141,17 +137,19 @@ impl<'a> Attempts<'a> {
                 Err(failure) => failure,
             };
             self.ledger.failed(&failure);
-            let context = self.context();
-            tracing::warn!(
-                request_id = context.request_id,
-                client = context.client_id,
-                upstream = candidate.entry.name(),
-                model = candidate.model,
-                attempt = self.count,
-                failure = ?failure.kind,
-                status = failure.status,
-                "attempt failed: {failure}"
-            );
+            if let Some(context) = self.ledger.context() {
+                tracing::warn!(
+                    request_id = context.request_id,
+                    trace_id = %context.trace.trace_id,
+                    client = context.client_id,
+                    upstream = candidate.entry.name(),
+                    model = candidate.model,
+                    attempt = self.count,
+                    failure = ?failure.kind,
+                    status = failure.status,
+                    "attempt failed: {failure}"
+                );
+            }
             let entry = Arc::clone(&candidate.entry);
             if failure.kind == FailureKind::Busy {
                 busy = Some(outcome::of_failure(&entry, &failure));
@@ -238,8 +236,12 @@ impl<'a> Attempts<'a> {
             replacement,
             model: &candidate.model,
             credential: lease.credential(),
+            trace: self.ledger.trace_at(entry),
         };
-        let mut opening = match attempt::open(entry, call).await {
+        let mut waited_for_search = Duration::ZERO;
+        let opened = attempt::open(entry, call, &mut waited_for_search).await;
+        self.ledger.waited_for_search(waited_for_search);
+        let mut opening = match opened {
             Ok(opening) => opening,
             Err(failure) => {
                 lease.failed(&failure);
@@ -256,6 +258,8 @@ impl<'a> Attempts<'a> {
             fallback_from,
             search,
         );
+        self.ledger.begun(start_of(&opening.events));
+        self.ledger.searched(searching.and_then(Searching::record));
         let replaced = replacement.and_then(SetOnce::get).and_then(Option::as_ref);
         let mut count = UsageCount::new(replaced.unwrap_or(self.request), entry.usage_reporting());
         count.read(&opening.events);
@@ -268,7 +272,19 @@ impl<'a> Attempts<'a> {
             weaver.weave(&mut opening.events);
         }
         if self.request.stream == Some(false) {
-            let whole = self.collect(entry, opening, count, weaver).await;
+            let mut count = count;
+            let whole = self.collect(entry, opening, &mut count, weaver).await;
+            self.ledger.counted(&count);
+            let whole = match whole {
+                Ok(collector) => {
+                    let estimate = count.finish(entry).await;
+                    if let Some(usage) = &estimate {
+                        self.ledger.estimated(usage.into());
+                    }
+                    Ok(AnswerStream::Whole(Some(collector.finish(estimate))))
+                }
+                Err(failure) => Err(failure),
+            };
             match &whole {
                 Ok(_) => {
                     lease.succeeded();
@@ -282,7 +298,7 @@ impl<'a> Attempts<'a> {
             Ok(AnswerStream::Streamed(Box::new(Committed::new(
                 Arc::clone(entry),
                 lease,
-                std::mem::take(&mut self.ledger),
+                self.ledger.hand_over(),
                 opening,
                 count,
                 weaver,
@@ -296,9 +312,9 @@ impl<'a> Attempts<'a> {
         &self,
         entry: &Arc<Entry>,
         opening: Opening,
-        mut count: UsageCount,
+        count: &mut UsageCount,
         mut weaver: Option<Box<Weaver>>,
-    ) -> Result<AnswerStream, Failure> {
+    ) -> Result<Collector, Failure> {
         let Opening { events, mut rest } = opening;
         let mut collector = Collector::new(self.chats.max_whole_bytes);
         collector.add(events)?;
@@ -309,8 +325,7 @@ impl<'a> Attempts<'a> {
             }
             collector.add(batch.events)?;
         }
-        let estimate = count.finish(entry).await;
-        Ok(AnswerStream::Whole(Some(collector.finish(estimate))))
+        Ok(collector)
     }
 
     /// Says in the answer's head who answers.
@@ -345,6 +360,14 @@ impl<'a> Attempts<'a> {
         start.fallback_from = fallback_from.unwrap_or_default().to_owned();
         start.search = search.unwrap_or_default().to_owned();
     }
+}
+
+/// What an answer says of itself.
+fn start_of(events: &[ChatEvent]) -> Option<&ChatStart> {
+    events.iter().find_map(|event| match &event.event {
+        Some(Event::Start(start)) => Some(start),
+        _ => None,
+    })
 }
 
 /// Whether an attempt failed so late that the upstream may still be working.

@@ -5,11 +5,9 @@ use std::{sync::Arc, time::Duration};
 use llm2api_proto::{ContractError, v1::ChatRequest};
 use tokio::time::Instant;
 
-use super::{
-    ledger::{Obstacle, PassedOver},
-    outcome,
-};
+use super::outcome;
 use crate::{
+    monitor::{Obstacle, PassedOver},
     pool::{self, Lease, NoLease, Wish},
     registry::Entry,
     router::Candidate,

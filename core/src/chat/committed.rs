@@ -8,7 +8,10 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt};
-use llm2api_proto::v1::{ChatEvent, ChatResponse, Usage, chat_event::Event};
+use llm2api_proto::{
+    ContractError,
+    v1::{ChatEvent, ChatResponse, Usage, chat_event::Event},
+};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
@@ -80,6 +83,11 @@ impl Committed {
         }
     }
 
+    /// Decides whether its trace is one of those by which the usual is shown.
+    pub(super) fn keeps_trace(&mut self) -> bool {
+        self.ledger.keep()
+    }
+
     /// The events that go out first, while they have not.
     pub(super) fn opening(&self) -> &[ChatEvent] {
         match &self.phase {
@@ -96,8 +104,21 @@ impl Committed {
             && !self.ending.is_cancelled()
     }
 
-    fn fail(&mut self, failure: &Failure) -> Status {
+    /// Takes note of what the answer was so far.
+    fn note_count(&mut self) {
+        if let Phase::Opening { count, .. } | Phase::Reading { count, .. } = &self.phase {
+            self.ledger.counted(count);
+        }
+    }
+
+    fn end_with(&mut self, error: ContractError) -> Status {
+        self.note_count();
+        self.ledger.refused(&error);
         self.phase = Phase::Ended;
+        error.into()
+    }
+
+    fn fail(&mut self, failure: &Failure) -> Status {
         self.lease.failed(failure);
         self.ledger.failed(failure);
         tracing::warn!(
@@ -105,7 +126,7 @@ impl Committed {
             failure = ?failure.kind,
             "answer broken off: {failure}"
         );
-        outcome::of_failure(&self.entry, failure).into()
+        self.end_with(outcome::of_failure(&self.entry, failure))
     }
 
     /// Looks, while the upstream is silent, whether the answer has to end: because we stop, or because that lasts too long.
@@ -114,8 +135,7 @@ impl Committed {
             return Poll::Pending;
         }
         if self.ended.as_mut().poll(context).is_ready() {
-            self.phase = Phase::Ended;
-            return Poll::Ready(outcome::shutting_down().into());
+            return Poll::Ready(self.end_with(outcome::shutting_down()));
         }
         if self.poll_idle(context).is_pending() {
             self.waiting = Some(context.waker().clone());
@@ -136,6 +156,12 @@ impl Committed {
             }
             self.idle_timer.as_mut().reset(deadline);
         }
+    }
+}
+
+impl Drop for Committed {
+    fn drop(&mut self) {
+        self.note_count();
     }
 }
 
@@ -175,6 +201,7 @@ impl Stream for Committed {
                 }
                 Phase::Reading { count, .. } => {
                     this.lease.succeeded();
+                    this.ledger.counted(&count);
                     this.ledger.answered();
                     let entry = Arc::clone(&this.entry);
                     this.phase =
@@ -182,6 +209,7 @@ impl Stream for Committed {
                 }
                 Phase::Estimating(mut estimate) => match estimate.as_mut().poll(context) {
                     Poll::Ready(Some(usage)) => {
+                        this.ledger.estimated((&usage).into());
                         let event = ChatEvent {
                             event: Some(Event::Usage(usage)),
                             ..ChatEvent::default()

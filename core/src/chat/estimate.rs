@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use llm2api_proto::v1::{
-    ChatEvent, ChatRequest, Usage, chat_event::Event, content_part::Part, tool_call::Call,
+    ChatEvent, ChatRequest, FinishReason, Usage, chat_event::Event, content_part::Part,
+    tool_call::Call,
 };
 
-use crate::registry::{Entry, UsageReporting};
+use crate::{
+    monitor::TokenCount,
+    registry::{Entry, UsageReporting},
+};
 
 /// Bytes of a text that are tokenized; what lies beyond is estimated by its length.
 const MAX_COUNTED_BYTES: usize = 64 * 1024;
@@ -23,7 +27,10 @@ pub(super) struct UsageCount {
     prompt: Sample,
     completion: Sample,
     message_count: usize,
-    is_reported: bool,
+    /// What the upstream reported.
+    reported: Option<TokenCount>,
+    /// Why choices ended.
+    pub(super) finish_reasons: Vec<FinishReason>,
 }
 
 /// The beginning of a text, and the length of all of it.
@@ -91,7 +98,8 @@ impl UsageCount {
             prompt,
             completion: Sample::new(max_bytes),
             message_count: request.messages.len(),
-            is_reported: false,
+            reported: None,
+            finish_reasons: Vec::new(),
         }
     }
 
@@ -113,15 +121,16 @@ impl UsageCount {
                         }
                     }
                 }
-                Some(Event::Usage(_)) => self.is_reported = true,
-                Some(Event::Start(_) | Event::Finish(_)) | None => {}
+                Some(Event::Usage(usage)) => self.reported = Some(usage.into()),
+                Some(Event::Finish(finish)) => self.finish_reasons.push(finish.reason()),
+                Some(Event::Start(_)) | None => {}
             }
         }
     }
 
     /// Ends the count: an estimate where the upstream reported nothing.
     pub(super) async fn finish(self, entry: &Arc<Entry>) -> Option<Usage> {
-        if self.is_reported {
+        if self.reported.is_some() {
             entry.note_usage_reporting(UsageReporting::Reported);
             return None;
         }
@@ -130,6 +139,17 @@ impl UsageCount {
         tokio::task::spawn_blocking(move || self.estimate())
             .await
             .ok()
+    }
+
+    /// What it cost so far: what the upstream reported, else a guess by the length.
+    pub(super) fn so_far(&self) -> TokenCount {
+        let guess = |sample: &Sample| sample.all_bytes.div_ceil(BYTES_PER_TOKEN) as u64;
+        self.reported.unwrap_or_else(|| TokenCount {
+            input: guess(&self.prompt),
+            output: guess(&self.completion),
+            is_estimated: true,
+            ..TokenCount::default()
+        })
     }
 
     fn estimate(&self) -> Usage {

@@ -1,15 +1,20 @@
-//! What was done for one request: each attempt, whom it went past, which credential it had, how it ended and whose fault that was.
-//!
-//! So that "why this credential?" can be answered for any request. Names and ids only: nothing here says what a credential's value is
-//! or what was asked.
+//! Takes note of what is done for one request, so that "why this credential?" can be answered for any, and tells the monitor when it has
+//! ended, however it did.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use super::RequestContext;
+use llm2api_proto::{ContractError, TraceContext, v1::ChatStart};
+use tokio::time::Instant;
+
+use super::estimate::UsageCount;
 use crate::{
-    pool::{CredentialId, NoLease},
+    monitor::{
+        Asked, Attempt, ChatRecord, End, Monitor, Outcome, PassedOver, RequestContext,
+        SearchRecord, TokenCount,
+    },
+    pool::CredentialId,
     registry::Entry,
-    upstream::{Failure, FailureKind},
+    upstream::{Failure, SentTrace},
 };
 
 /// Attempts that are kept: more than `RETRY_ATTEMPTS` and those that cost nothing are in any sensible configuration.
@@ -17,222 +22,224 @@ const MAX_ATTEMPTS: usize = 64;
 /// Upstreams that are kept of those which one attempt went past.
 const MAX_PASSED_OVER: usize = 16;
 
-/// What was done for one request. Told when it is dropped, however the request ended.
-#[derive(Debug, Default)]
+/// What is done for one request. Told when it is dropped.
+#[derive(Debug)]
 pub(crate) struct Ledger {
-    context: RequestContext,
-    attempts: Vec<Attempt>,
-    /// Attempts beyond those that are kept.
-    uncounted: usize,
-    /// Whom the request went past since its last attempt.
-    passed_over: Vec<PassedOver>,
-}
-
-/// One attempt.
-#[derive(Debug)]
-pub(crate) struct Attempt {
-    /// Whom the request went past before.
-    pub(crate) passed_over: Vec<PassedOver>,
-    /// Whom it asked.
-    pub(crate) entry: Arc<Entry>,
-    /// With which credential.
-    pub(crate) credential: CredentialId,
-    /// How long it waited for that.
-    pub(crate) waited: Duration,
-    /// How it ended; a client that leaves is told by nobody.
-    pub(crate) end: End,
-}
-
-/// An upstream that was not asked.
-#[derive(Debug)]
-pub(crate) struct PassedOver {
-    /// Which.
-    pub(crate) entry: Arc<Entry>,
-    /// Why.
-    pub(crate) why: Obstacle,
-}
-
-/// Why an upstream was not asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Obstacle {
-    /// It can't honour this field of the request.
-    Unsupported(&'static str),
-    /// No credential of it could be had.
-    NoLease(NoLease),
-}
-
-/// How an attempt ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The client left first, or we stopped.
-    Left,
-    /// The upstream answered, to the end.
-    Answered,
-    /// It failed.
-    Failed(FailureKind),
-}
-
-/// Whose fault an end is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Nobody's.
-    None,
-    /// The client's: it left, or asked for what can't be.
-    Client,
-    /// The credential's: spent, limited or refused.
-    Credential,
-    /// The upstream's, or that of the way to it.
-    Upstream,
-    /// The operator's: something is configured wrongly.
-    Operator,
+    /// `None`: another ledger goes on with it.
+    record: Option<Box<ChatRecord>>,
+    monitor: Arc<Monitor>,
 }
 
 impl Ledger {
-    /// That of a request for which nothing was done yet.
-    pub(crate) fn new(context: RequestContext) -> Self {
-        let mut ledger = Self::default();
-        ledger.context = context;
+    /// That of a request that has just arrived.
+    pub(crate) fn new(monitor: &Arc<Monitor>, context: RequestContext, asked: Asked) -> Self {
+        Self {
+            record: Some(Box::new(ChatRecord::new(context, asked))),
+            monitor: Arc::clone(monitor),
+        }
+    }
+
+    /// That of one that is asked for the sake of another, and no client's.
+    pub(crate) fn of_part(monitor: &Arc<Monitor>, context: RequestContext, asked: Asked) -> Self {
+        let mut ledger = Self::new(monitor, context, asked);
+        if let Some(record) = &mut ledger.record {
+            record.is_part = true;
+        }
         ledger
     }
 
-    /// Who asks.
-    pub(crate) fn context(&self) -> &RequestContext {
-        &self.context
+    /// One of which nobody is told.
+    #[cfg(test)]
+    pub(super) fn of_nobody() -> Self {
+        let monitor = Arc::new(Monitor::new(1));
+        Self::new(&monitor, RequestContext::default(), Asked::default())
+    }
+
+    /// Leaves what was noted, and what follows, to another.
+    pub(crate) fn hand_over(&mut self) -> Self {
+        Self {
+            record: self.record.take(),
+            monitor: Arc::clone(&self.monitor),
+        }
+    }
+
+    /// What was noted so far. `None`: another goes on with it.
+    pub(crate) fn record(&self) -> Option<&ChatRecord> {
+        self.record.as_deref()
+    }
+
+    /// Who asks. `None`: another goes on with it.
+    pub(crate) fn context(&self) -> Option<&RequestContext> {
+        Some(&self.record()?.context)
+    }
+
+    /// Takes note that the fallback is asked now.
+    pub(crate) fn fell_back(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.fell_back = true;
+        }
+    }
+
+    /// What the attempt that runs tells its upstream of the trace, where that is to know.
+    pub(crate) fn trace_at(&self, entry: &Entry) -> Option<SentTrace<'_>> {
+        let record = self.record().filter(|_| entry.propagates_trace())?;
+        let context = TraceContext {
+            span_id: record.attempts.last()?.send_span_id,
+            ..record.context.trace
+        };
+        Some(SentTrace {
+            context,
+            state: &record.context.trace_state,
+        })
+    }
+
+    /// Takes note of how long the attempt's send waited for a web search.
+    pub(crate) fn waited_for_search(&mut self, waited: Duration) {
+        if let Some(attempt) = self.attempt() {
+            attempt.searched_for = waited;
+        }
+    }
+
+    /// Decides now that the trace is kept, where it is one of those by which the usual is shown. Whether it is kept.
+    pub(crate) fn keep(&mut self) -> bool {
+        let Some(record) = &mut self.record else {
+            return false;
+        };
+        record.is_kept = record.is_kept || self.monitor.keeps_another();
+        record.is_kept
     }
 
     /// Takes note of upstreams that were not asked.
     pub(crate) fn pass_over(&mut self, passed_over: impl IntoIterator<Item = PassedOver>) {
-        let room = MAX_PASSED_OVER.saturating_sub(self.passed_over.len());
-        self.passed_over.extend(passed_over.into_iter().take(room));
+        if let Some(record) = &mut self.record {
+            let room = MAX_PASSED_OVER.saturating_sub(record.passed_over.len());
+            record
+                .passed_over
+                .extend(passed_over.into_iter().take(room));
+        }
+    }
+
+    /// Takes note of a web search for it.
+    pub(crate) fn searched(&mut self, search: Option<SearchRecord>) {
+        if let Some(record) = &mut self.record {
+            record.search = search;
+        }
     }
 
     /// Takes note that an attempt begins.
-    pub(crate) fn begin(&mut self, entry: &Arc<Entry>, credential: CredentialId, waited: Duration) {
-        if self.attempts.len() >= MAX_ATTEMPTS {
-            self.attempts.pop();
-            self.uncounted += 1;
+    pub(crate) fn begin(
+        &mut self,
+        entry: &Arc<Entry>,
+        model: &str,
+        credential: CredentialId,
+        waited: Duration,
+    ) {
+        let Some(record) = &mut self.record else {
+            return;
+        };
+        if record.attempts.len() >= MAX_ATTEMPTS {
+            record.attempts.pop();
+            record.uncounted += 1;
         }
+        let mut attempt = Attempt::new(entry, model, credential, record.started.elapsed());
+        attempt.waited = waited;
+        attempt.passed_over = std::mem::take(&mut record.passed_over);
         // Most requests have one.
-        self.attempts.reserve_exact(1);
-        self.attempts.push(Attempt {
-            passed_over: std::mem::take(&mut self.passed_over),
-            entry: Arc::clone(entry),
-            credential,
-            waited,
-            end: End::Left,
-        });
+        record.attempts.reserve_exact(1);
+        record.attempts.push(attempt);
+    }
+
+    /// The attempt that runs.
+    pub(crate) fn attempt(&mut self) -> Option<&mut Attempt> {
+        self.record.as_mut()?.attempts.last_mut()
+    }
+
+    /// Takes note that the attempt's first token is here, and of what its answer says of itself.
+    pub(crate) fn begun(&mut self, start: Option<&ChatStart>) {
+        let Some(record) = &mut self.record else {
+            return;
+        };
+        let now = record.started.elapsed();
+        record.first_token.get_or_insert(now);
+        if let Some(attempt) = record.attempts.last_mut() {
+            attempt.first_token = Some(now);
+            let answer = attempt.answer.get_or_insert_default();
+            if let Some(start) = start {
+                answer.id.clone_from(&start.id);
+                answer.model.clone_from(&start.upstream_model);
+            }
+        }
+    }
+
+    /// Takes note of what the answer was so far.
+    pub(super) fn counted(&mut self, count: &UsageCount) {
+        if let Some(attempt) = self.attempt() {
+            let answer = attempt.answer.get_or_insert_default();
+            answer.finish_reasons.clone_from(&count.finish_reasons);
+            answer.tokens = Some(count.so_far());
+        }
+    }
+
+    /// Takes note of what the answer cost, in a better estimate.
+    pub(crate) fn estimated(&mut self, tokens: TokenCount) {
+        if let Some(attempt) = self.attempt() {
+            attempt.answer.get_or_insert_default().tokens = Some(tokens);
+        }
     }
 
     /// Takes note that the attempt was answered to the end.
     pub(crate) fn answered(&mut self) {
         self.end(End::Answered);
+        if let Some(record) = &mut self.record {
+            record.outcome = Outcome::Answered;
+        }
     }
 
     /// Takes note of how the attempt failed.
     pub(crate) fn failed(&mut self, failure: &Failure) {
-        self.end(End::Failed(failure.kind));
+        self.end(End::Failed(failure.kind, failure.status));
+    }
+
+    /// Takes note of what the client is told.
+    pub(crate) fn refused(&mut self, error: &ContractError) {
+        if let Some(record) = &mut self.record {
+            record.outcome = Outcome::of(error);
+        }
     }
 
     fn end(&mut self, end: End) {
-        if let Some(attempt) = self.attempts.last_mut() {
-            attempt.end = end;
+        if let Some(record) = &mut self.record {
+            let now = record.started.elapsed();
+            if let Some(attempt) = record.attempts.last_mut() {
+                attempt.end = end;
+                attempt.ended = Some(now);
+            }
         }
+    }
+
+    /// When the request arrived.
+    pub(crate) fn started(&self) -> Instant {
+        self.record
+            .as_ref()
+            .map_or_else(Instant::now, |record| record.started)
     }
 }
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        if self.attempts.is_empty() && self.passed_over.is_empty() {
+        let Some(mut record) = self.record.take() else {
             return;
-        }
-        tracing::debug!(
-            request_id = self.context.request_id,
-            client = self.context.client_id,
-            "attempts: {self}"
-        );
-    }
-}
-
-impl PassedOver {
-    /// An upstream that was not asked, and why.
-    pub(crate) fn new(entry: &Arc<Entry>, why: Obstacle) -> Self {
-        Self {
-            entry: Arc::clone(entry),
-            why,
-        }
-    }
-}
-
-impl End {
-    /// Whose fault it is.
-    pub(crate) fn fault(self) -> Fault {
-        match self {
-            Self::Answered => Fault::None,
-            Self::Left | Self::Failed(FailureKind::Rejected) => Fault::Client,
-            Self::Failed(
-                FailureKind::RateLimited | FailureKind::QuotaSpent | FailureKind::Unauthorized,
-            ) => Fault::Credential,
-            Self::Failed(
-                FailureKind::Unavailable
-                | FailureKind::Clock(_)
-                | FailureKind::ModelGone
-                | FailureKind::Busy,
-            ) => Fault::Upstream,
-            Self::Failed(FailureKind::Misconfigured | FailureKind::Unusable) => Fault::Operator,
-        }
-    }
-}
-
-/// The whole on one line, as in `vllm busy; hosted ck_… after 0.250 s RateLimited, fault Credential; hosted ck_… answered`.
-impl fmt::Display for Ledger {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        let mut separate = |formatter: &mut fmt::Formatter<'_>| {
-            formatter.write_str(std::mem::replace(&mut separator, "; "))
         };
-        for attempt in &self.attempts {
-            for passed_over in &attempt.passed_over {
-                separate(formatter)?;
-                write!(formatter, "{passed_over}")?;
-            }
-            separate(formatter)?;
-            write!(formatter, "{} {}", attempt.entry.name(), attempt.credential)?;
-            if !attempt.waited.is_zero() {
-                write!(formatter, " after {:.3} s", attempt.waited.as_secs_f64())?;
-            }
-            match attempt.end {
-                End::Left => formatter.write_str(" left")?,
-                End::Answered => formatter.write_str(" answered")?,
-                End::Failed(kind) => {
-                    write!(formatter, " {kind:?}, fault {:?}", attempt.end.fault())?;
-                }
-            }
+        record.took = record.started.elapsed();
+        if !record.attempts.is_empty() || !record.passed_over.is_empty() {
+            tracing::debug!(
+                request_id = record.context.request_id,
+                trace_id = %record.context.trace.trace_id,
+                client = record.context.client_id,
+                "attempts: {record}"
+            );
         }
-        for passed_over in &self.passed_over {
-            separate(formatter)?;
-            write!(formatter, "{passed_over}")?;
-        }
-        if self.uncounted > 0 {
-            separate(formatter)?;
-            write!(formatter, "and {} more attempts", self.uncounted)?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for PassedOver {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.entry.name();
-        match self.why {
-            Obstacle::Unsupported(field) => write!(formatter, "{name} lacks {field}"),
-            Obstacle::NoLease(NoLease::Busy(_)) => write!(formatter, "{name} busy"),
-            Obstacle::NoLease(NoLease::Cooling(_)) => write!(formatter, "{name} cooling"),
-            Obstacle::NoLease(NoLease::NoneValid) => {
-                write!(formatter, "{name} without a valid credential")
-            }
-            Obstacle::NoLease(NoLease::Broken(_)) => write!(formatter, "{name} failing"),
-            Obstacle::NoLease(NoLease::Unwished) => write!(formatter, "{name} tried"),
-        }
+        self.monitor.take(record);
     }
 }
 
@@ -242,6 +249,7 @@ mod tests {
     use crate::{
         config::{Config, UpstreamConfig},
         registry::Registry,
+        upstream::FailureKind,
     };
 
     #[test]
@@ -250,19 +258,20 @@ mod tests {
         let registry = Registry::of_config(&config);
         let entry = &registry.routing().entries[0];
         let credential = entry.pool.in_turn(1)[0].id;
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::of_nobody();
         for _ in 0..MAX_ATTEMPTS + 10 {
-            ledger.begin(entry, credential, Duration::from_millis(250));
+            ledger.begin(entry, "m", credential, Duration::from_millis(250));
             ledger.failed(&Failure::new(FailureKind::Unavailable, "no"));
         }
         ledger.answered();
+        let record = ledger.record().unwrap();
         assert_eq!(
-            (ledger.attempts.len(), ledger.uncounted),
+            (record.attempts.len(), record.uncounted),
             (MAX_ATTEMPTS, 10)
         );
-        let told = ledger.to_string();
+        let told = record.to_string();
         assert!(told.starts_with(&format!(
-            "one {credential} after 0.250 s Unavailable, fault Upstream; "
+            "one {credential} after 0.250 s Unavailable, fault upstream; "
         )));
         assert!(told.ends_with(&format!(
             "one {credential} after 0.250 s answered; and 10 more attempts"

@@ -181,6 +181,7 @@ impl Stage {
                 &config,
                 registry,
                 Arc::new(Search::new(&config).expect("no instance")),
+                Arc::new(Monitor::new(1)),
                 &CancellationToken::new(),
             ),
             upstreams,
@@ -199,10 +200,7 @@ impl Stage {
         &self,
         request: ChatRequest,
     ) -> Result<Vec<Result<ChatEvent, ErrorReason>>, ContractError> {
-        let mut answer = self
-            .chats
-            .answer(request, RequestContext::default())
-            .await?;
+        let mut answer = self.chats.answer(request, &mut Ledger::of_nobody()).await?;
         let mut events = Vec::new();
         while let Some(item) = answer.next().await {
             match item {
@@ -665,11 +663,12 @@ async fn stopping_ends_what_runs_and_what_waits() {
     )]);
     let mut answer = stage
         .chats
-        .answer(request(true), RequestContext::default())
+        .answer(request(true), &mut Ledger::of_nobody())
         .await
         .expect("begun");
     assert!(answer.next().await.expect("the opening").is_ok());
-    let waiting = stage.chats.answer(request(true), RequestContext::default());
+    let mut ledger = Ledger::of_nobody();
+    let waiting = stage.chats.answer(request(true), &mut ledger);
     tokio::pin!(waiting);
     assert!(futures_util::poll!(waiting.as_mut()).is_pending());
 

@@ -20,6 +20,7 @@ use tokio::sync::SetOnce;
 
 use crate::{
     config::{UpstreamConfig, WebSearch},
+    monitor::SearchRecord,
     search::{Found, SearchResult, SearchStatus},
 };
 
@@ -34,6 +35,8 @@ pub(super) struct Searching {
     /// Whether the results are shown before the answer.
     shows_block: bool,
     found: OnceLock<Found>,
+    /// What is told of the search.
+    record: OnceLock<SearchRecord>,
     /// The request that is to be sent in place of the client's, once that is known.
     replacement: SetOnce<Option<ChatRequest>>,
 }
@@ -49,6 +52,7 @@ impl Searching {
             leaves_it_to_upstreams: !is_always,
             shows_block: with_block && wants_text,
             found: OnceLock::new(),
+            record: OnceLock::new(),
             replacement: SetOnce::new(),
         }
     }
@@ -61,6 +65,17 @@ impl Searching {
     /// Takes note that nobody here searches: whoever answers gets the request as it came.
     pub(super) fn pass_on(&self) {
         self.replace(None);
+    }
+
+    /// Takes note of what is told of the search.
+    pub(super) fn note(&self, record: SearchRecord) {
+        // Nobody sets it twice.
+        let _ = self.record.set(record);
+    }
+
+    /// What is told of the search. `None`: there was none, or it isn't over.
+    pub(super) fn record(&self) -> Option<SearchRecord> {
+        self.record.get().copied()
     }
 
     /// Takes note of what was found.

@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) first_token_timeout: Duration,
     /// Between two bytes after it.
     pub(crate) idle_timeout: Duration,
+    /// Whether it is told of the trace that a chat is part of, if it speaks OpenAI's API or the operator wants it.
+    may_know_trace: bool,
     usage_reporting: AtomicU8,
     /// Whether the upstream ever listed its models to a credential, so that its refusal to list them to another says something.
     pub(super) lists_models_to_some: AtomicBool,
@@ -82,6 +84,7 @@ impl Entry {
         let pool = Arc::new(Pool::new(&upstream.name, rules, upstream.has_breaker));
         pool.add(credentials);
         Self {
+            may_know_trace: upstream.may_know_trace(),
             adapter,
             pool,
             model_list: ModelList::new(upstream.models.as_deref(), models),
@@ -97,6 +100,12 @@ impl Entry {
             owner,
             retired: CancellationToken::new(),
         }
+    }
+
+    /// Whether it is told of the trace that a chat is part of.
+    pub(crate) fn propagates_trace(&self) -> bool {
+        let is_wanted = self.config.propagate_trace == Some(true);
+        self.may_know_trace && (is_wanted || self.adapter.kind() == UpstreamKind::OpenAi)
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -8,7 +8,8 @@ use std::{
 
 use futures_util::Stream;
 use llm2api_proto::{
-    metadata::{CLIENT_ID, REQUEST_ID, SEARCH},
+    Parent, TraceContext, TraceState,
+    metadata::{CLIENT_ID, REQUEST_ID, SEARCH, TRACE_KEPT},
     v1::{ChatRequest, ChatResponse, chat_service_server::ChatService},
 };
 use tokio_util::{
@@ -21,7 +22,10 @@ use tonic::{
     metadata::{MetadataMap, MetadataValue},
 };
 
-use crate::chat::{AnswerStream, Chats, RequestContext, shutting_down};
+use crate::{
+    chat::{AnswerStream, Chats, shutting_down},
+    monitor::RequestContext,
+};
 
 /// The service.
 #[derive(Clone)]
@@ -56,23 +60,41 @@ impl ChatService for ChatRpc {
         request: Request<ChatRequest>,
     ) -> Result<Response<Self::ChatStream>, Status> {
         let running = self.running.token();
-        if self.refusing.is_cancelled() {
-            return Err(shutting_down().into());
-        }
-        let context = RequestContext {
-            request_id: text(request.metadata(), REQUEST_ID),
-            client_id: text(request.metadata(), CLIENT_ID),
+        let context = context(request.metadata());
+        let request = request.into_inner();
+        let mut ledger = self.chats.arrival(&request, context);
+        let answer = match self.refusing.is_cancelled() {
+            true => Err(shutting_down()),
+            false => self.chats.answer(request, &mut ledger).await,
         };
-        let answer = self.chats.answer(request.into_inner(), context).await?;
+        let mut answer = answer.inspect_err(|error| ledger.refused(error))?;
         let search = answer.search_status().map(MetadataValue::try_from);
+        let is_kept = ledger.keep() || answer.keeps_trace();
         let mut response: Response<Self::ChatStream> = Response::new(Box::pin(RunningAnswer {
             answer,
             _running: running,
         }));
+        let metadata = response.metadata_mut();
         if let Some(Ok(search)) = search {
-            response.metadata_mut().insert(SEARCH, search);
+            metadata.insert(SEARCH, search);
+        }
+        if is_kept {
+            metadata.insert(TRACE_KEPT, MetadataValue::from_static("1"));
         }
         Ok(response)
+    }
+}
+
+/// Who asks, and as part of which trace. A gateway has decided whether that is exported, and core and gateway know each other; whoever
+/// else calls has his ids kept.
+fn context(metadata: &MetadataMap) -> RequestContext {
+    let parent = TraceContext::of_headers(metadata.as_ref());
+    RequestContext {
+        request_id: text(metadata, REQUEST_ID),
+        client_id: text(metadata, CLIENT_ID),
+        trace: parent.map_or_else(|| TraceContext::root(false), TraceContext::child),
+        parent: parent.map(Parent::elsewhere),
+        trace_state: TraceState::of_headers(metadata.as_ref()),
     }
 }
 

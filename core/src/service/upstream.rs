@@ -109,12 +109,7 @@ impl UpstreamService for UpstreamRpc {
 fn upstream(entry: &Entry) -> Upstream {
     let known = entry.model_list.known();
     let cookies = counts(entry);
-    let reason = degradation(entry, &cookies);
-    let state = match &reason {
-        Some(_) => "degraded",
-        None if entry.model_list.is_fresh() => "ok",
-        None => "unknown",
-    };
+    let (state, reason) = condition_with(entry, &cookies);
     let models = known.models().unwrap_or_default();
     Upstream {
         name: entry.name().to_owned(),
@@ -131,6 +126,25 @@ fn upstream(entry: &Entry) -> Upstream {
         cookies: Some(cookies),
         settings: Some(shown_settings(&entry.config)),
     }
+}
+
+/// How an upstream is, as it is shown, and why.
+pub(super) fn condition(entry: &Entry) -> (&'static str, Option<String>) {
+    condition_with(entry, &counts(entry))
+}
+
+fn condition_with(entry: &Entry, cookies: &CookieCounts) -> (&'static str, Option<String>) {
+    match degradation(entry, cookies) {
+        Some(reason) => ("degraded", Some(reason)),
+        None if entry.model_list.is_fresh() => ("ok", None),
+        None => ("unknown", None),
+    }
+}
+
+/// Attempts that run at an upstream.
+pub(super) fn in_flight(entry: &Entry) -> i64 {
+    let shown = entry.pool.page(None, None, usize::MAX);
+    shown.iter().map(|shown| i64::from(shown.in_flight)).sum()
 }
 
 /// Why an upstream is not as it should be. `None`: it is, as far as is known.

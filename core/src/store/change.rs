@@ -1,10 +1,11 @@
 //! What can be changed, and the SQL that does it. Secrets are sealed before they come here.
 
+use opentelemetry::trace::TraceId;
 use serde::Serialize;
 use sqlx::{SqliteConnection, query, query_scalar};
 
-use super::{Added, Adding, standing_columns::StandingColumns};
-use crate::pool::CredentialId;
+use super::{Added, Adding, counts, standing_columns::StandingColumns, traces};
+use crate::{monitor::KeptTrace, pool::CredentialId};
 
 /// A change.
 #[derive(Debug)]
@@ -27,8 +28,15 @@ pub(super) enum Change {
     },
     /// What upstreams think of credentials: [`StandingOf`]s as JSON.
     SaveStandings(String),
-    /// What was done with credentials, in all: [`UsageOf`]s as JSON, and in which hour.
-    SaveUsage { usages: String, hour: i64 },
+    /// What was done with credentials, in all: [`UsageOf`]s as JSON.
+    SaveUsage(String),
+    /// What was counted of chats: [`CountsOf`](super::counts::CountsOf)s as JSON.
+    SaveCounts(String),
+    /// Traces, and spans of traces that may be kept.
+    SaveTraces {
+        traces: Vec<KeptTrace>,
+        late_spans: Vec<(TraceId, String)>,
+    },
     /// An upstream that is new, or set up otherwise now.
     PutUpstream { name: String, sealed: Vec<u8> },
     /// An upstream leaves, with all that belongs to it.
@@ -134,13 +142,12 @@ impl Change {
                     .execute(connection)
                     .await?;
             }
-            Self::SaveUsage { usages, hour } => {
-                query(ADD_USAGE_OF_HOUR)
-                    .bind(usages)
-                    .bind(hour)
-                    .execute(&mut *connection)
-                    .await?;
+            Self::SaveUsage(usages) => {
                 query(SAVE_USAGE).bind(usages).execute(connection).await?;
+            }
+            Self::SaveCounts(rows) => counts::save(connection, rows).await?,
+            Self::SaveTraces { traces, late_spans } => {
+                traces::save(connection, traces, late_spans).await?;
             }
             Self::PutUpstream { name, sealed } => {
                 query(
@@ -214,20 +221,6 @@ const SAVE_USAGE: &str = "\
         last_used_at = item.value ->> 'last_used_at'
     FROM json_each(?1) AS item
     WHERE credential.id = item.value ->> 'id'";
-
-/// What has come since the totals were saved last.
-const ADD_USAGE_OF_HOUR: &str = "\
-    INSERT INTO credential_usage (credential_id, span, begins_at, requests, failures)
-    SELECT
-        credential.id, 'hour', ?2,
-        max(item.value ->> 'requests' - credential.requests, 0),
-        max(item.value ->> 'failures' - credential.failures, 0)
-    FROM json_each(?1) AS item JOIN credential ON credential.id = item.value ->> 'id'
-    WHERE item.value ->> 'requests' > credential.requests
-        OR item.value ->> 'failures' > credential.failures
-    ON CONFLICT DO UPDATE SET
-        requests = requests + excluded.requests,
-        failures = failures + excluded.failures";
 
 const REMOVE_UPSTREAM: [&str; 5] = [
     "DELETE FROM credential WHERE upstream = ?1",

@@ -6,7 +6,7 @@ use sqlx::{FromRow, SqliteConnection, query_as};
 
 use super::{
     Fingerprint, Loaded, StoreError, StoredConversation, StoredCredential, StoredModels,
-    StoredUpstream, credential_form, model_list_form,
+    StoredUpstream, counts, credential_form, model_list_form,
     records::CredentialUsage,
     sealing::{DoesNotOpen, Record, Sealer},
     standing_columns::StandingColumns,
@@ -61,9 +61,10 @@ pub(super) async fn load(
             .map_err(failed)?;
     let conversations: Vec<(String, String, Vec<u8>)> =
         query_as("SELECT upstream, id, sealed FROM conversation ORDER BY upstream, id")
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await
             .map_err(failed)?;
+    let counts = counts::load(connection).await.map_err(failed)?;
 
     let unreadable = |what: &str| StoreError::corrupt(file, format!("{what} can't be read"));
     Ok(Loaded {
@@ -90,6 +91,7 @@ pub(super) async fn load(
             .map(|(upstream, id, sealed)| read_conversation(upstream, id, &sealed, sealer))
             .collect::<Option<_>>()
             .ok_or_else(|| unreadable("a conversation"))?,
+        counts,
     })
 }
 

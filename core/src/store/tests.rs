@@ -68,6 +68,7 @@ pub(crate) async fn reload(running: Running, folder: &Path) -> Loaded {
         credentials: again.loaded.credentials.clone(),
         models: again.loaded.models.clone(),
         conversations: again.loaded.conversations.clone(),
+        counts: again.loaded.counts.clone(),
     };
     again.close().await;
     loaded

@@ -12,3 +12,8 @@ pub(super) fn to_micros(time: SystemTime) -> i64 {
 pub(super) fn from_micros(micros: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
+
+/// An instant in seconds since 1970.
+pub(super) fn to_seconds(time: SystemTime) -> i64 {
+    to_micros(time) / 1_000_000
+}

@@ -2,6 +2,10 @@
 
 use std::{
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -9,12 +13,12 @@ use sqlx::{Connection, SqliteConnection, query};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Added, StoreError, change::Change, usage};
+use super::{Added, StoreError, change::Change, counts, traces};
 
 /// Changes that one transaction makes: many share one wait for the disk, and who comes next doesn't wait long.
 const BATCH: usize = 64;
 /// How often what has grown old is removed.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(3600);
+const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// What a change came to: of an addition how it went, of all others nothing.
 pub(super) type Made = Result<Option<Added>, StoreError>;
@@ -39,6 +43,8 @@ pub(crate) struct Writer {
     pub(super) quick: mpsc::Receiver<Job>,
     /// Told whether the last change could be made.
     pub(super) is_well: watch::Sender<bool>,
+    /// How many could not.
+    pub(super) errors: Arc<AtomicU64>,
 }
 
 /// What holds for a transaction.
@@ -117,6 +123,9 @@ impl Writer {
 
     fn tell(&self, job: Job, result: Result<Option<Added>, StoreError>) {
         let is_well = result.is_ok();
+        if !is_well {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
         self.is_well
             .send_if_modified(|known| std::mem::replace(known, is_well) != is_well);
         // Who asked may have left.
@@ -185,14 +194,19 @@ impl Writer {
     async fn prune(&mut self) {
         if let Err(error) = self.try_prune().await {
             let error = StoreError::database(&self.file, error);
-            tracing::warn!(%error, "old counts could not be summed up");
+            tracing::warn!(%error, "what has grown old could not be removed");
         }
     }
 
     async fn try_prune(&mut self) -> sqlx::Result<()> {
         self.execute("BEGIN IMMEDIATE").await?;
-        let pruned = usage::prune(&mut self.connection, SystemTime::now()).await;
+        let pruned = self.prune_all(SystemTime::now()).await;
         self.end(pruned).await
+    }
+
+    async fn prune_all(&mut self, now: SystemTime) -> sqlx::Result<()> {
+        counts::prune(&mut self.connection, now).await?;
+        traces::prune(&mut self.connection, now).await
     }
 
     async fn execute(&mut self, statement: &'static str) -> sqlx::Result<()> {

@@ -30,6 +30,7 @@ use http::{
 use llm2api_proto::v1::ChatRequest;
 use secrecy::{ExposeSecret, SecretString};
 use tonic::async_trait;
+use url::Url;
 
 pub(super) use self::base_url::is_address_of_api;
 use self::{answer::AnswerStream, base_url::Endpoints};
@@ -46,6 +47,11 @@ const MAX_MODELS_SIZE: usize = 8 * 1024 * 1024;
 
 /// How long a list of models may take in all.
 const MODELS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The URL that chats are sent to, of an upstream with this address.
+pub(super) fn chat_completions(address: &Url) -> Url {
+    Endpoints::new(address).chat_completions
+}
 
 /// An upstream that speaks OpenAI's chat completions.
 pub(super) struct OpenAi {
@@ -128,6 +134,9 @@ impl Upstream for OpenAi {
         // A compressed stream is held back until a block is full.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         authorize(&mut headers, call.credential, address)?;
+        if let Some(trace) = call.trace {
+            trace.insert_into(&mut headers);
+        }
         let response = self
             .clients
             .call(

@@ -252,12 +252,10 @@ pub struct UpstreamFiguresObject {
     pub name: String,
     /// Its kind.
     pub kind: String,
-    /// `ok`; `failing`: left alone until `retry_at`, as it failed too often; `misconfigured`; `unusable`: none of its cookies is valid.
+    /// `ok`, `degraded` or `unknown`, as in the list of upstreams.
     pub state: String,
     /// Why, in a sentence.
     pub reason: Option<String>,
-    /// When it is tried again, in Unix seconds. Null: now.
-    pub retry_at: Option<i64>,
     /// Attempts that run there now.
     pub in_flight: i64,
     /// Its figures: attempts.
@@ -271,7 +269,6 @@ impl From<UpstreamFigures> for UpstreamFiguresObject {
             kind: upstream.kind,
             state: upstream.state,
             reason: unless_empty(upstream.reason),
-            retry_at: upstream.retry_at.map(ahead),
             in_flight: upstream.in_flight,
             windows: upstream.windows.unwrap_or_default().into(),
         }

@@ -49,6 +49,8 @@ pub struct UpstreamObject {
     pub idle_timeout: Option<String>,
     /// Who searches the web for requests that only `web_search_options` marks: `upstream`; null: this server.
     pub web_search: Option<String>,
+    /// Whether it is told of the trace that a chat is part of: `on` or `off`; null: where it is near.
+    pub propagate_trace: Option<String>,
     /// Of a chat-ui: the name of its session cookie.
     pub cookie_name: Option<String>,
     /// Of a chat-ui: the address that it believes to have.
@@ -80,6 +82,7 @@ impl From<Upstream> for UpstreamObject {
             first_token_timeout: text(settings.first_token_timeout),
             idle_timeout: text(settings.idle_timeout),
             web_search: text(settings.web_search),
+            propagate_trace: text(settings.propagate_trace),
             cookie_name: text(settings.cookie_name),
             origin: text(settings.origin),
             headers: settings.headers.into_iter().collect(),

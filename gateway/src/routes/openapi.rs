@@ -209,6 +209,7 @@ mod tests {
             [
                 "delete /cookies/{id} key",
                 "delete /upstreams/{name} key",
+                "get / open",
                 "get /cookie open",
                 "get /cookies key",
                 "get /healthz open",

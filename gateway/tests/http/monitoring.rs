@@ -72,7 +72,6 @@ fn figures() -> Status {
             kind: "openai".to_owned(),
             state: "failing".to_owned(),
             reason: "It answered with 500.".to_owned(),
-            retry_at: Some(half_past(1_700_000_010)),
             in_flight: 1,
             windows: None,
         }],
@@ -121,7 +120,7 @@ fn figures_as_json() -> serde_json::Value {
         "models": [{"id": "m", "windows": windows(&minute)}],
         "upstreams": [{
             "name": "vllm", "kind": "openai", "state": "failing", "reason": "It answered with 500.",
-            "retry_at": 1_700_000_011, "in_flight": 1, "windows": windows(&none),
+            "in_flight": 1, "windows": windows(&none),
         }],
         "cookies": [{
             "id": "ck_1", "upstream": "chat", "label": null, "preview": null, "state": "cooling", "reason": "rate_limit",

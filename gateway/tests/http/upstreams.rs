@@ -37,6 +37,7 @@ fn settings() -> UpstreamSettings {
         first_token_timeout: text("5m"),
         idle_timeout: text("off"),
         web_search: text("upstream"),
+        propagate_trace: text("off"),
         cookie_name: text("hf-chat"),
         origin: text("https://chat.example.org"),
         headers: pair("X-Email", "me@example.org"),
@@ -69,13 +70,13 @@ fn full_json() -> Value {
         "state": "degraded", "reason": "None of its cookies can be used now.", "models": ["m", "n"],
         "cookies": {"valid": 1, "unchecked": 2, "cooling": 3, "invalid": 4, "disabled": 5},
         "aliases": {"gpt-4o": "m"}, "priority": -1, "weight": 2, "cooldown": "90", "breaker": "off",
-        "proxy": "http://127.0.0.1:8080", "first_token_timeout": "5m", "idle_timeout": "off", "web_search": "upstream", "cookie_name": "hf-chat",
+        "proxy": "http://127.0.0.1:8080", "first_token_timeout": "5m", "idle_timeout": "off", "web_search": "upstream", "propagate_trace": "off", "cookie_name": "hf-chat",
         "origin": "https://chat.example.org", "headers": {"X-Email": "me@example.org"},
     })
 }
 
 /// The settings as a body writes them, where numbers and truth values need no quotes.
-const SETTINGS: &str = r#""models":["m"],"aliases":{"gpt-4o":"m"},"priority":-1,"weight":2,"cooldown":90,"breaker":false,"proxy":"http://127.0.0.1:8080","first_token_timeout":"5m","idle_timeout":"off","web_search":"upstream","cookie_name":"hf-chat","origin":"https://chat.example.org","headers":{"X-Email":"me@example.org"}"#;
+const SETTINGS: &str = r#""models":["m"],"aliases":{"gpt-4o":"m"},"priority":-1,"weight":2,"cooldown":90,"breaker":false,"proxy":"http://127.0.0.1:8080","first_token_timeout":"5m","idle_timeout":"off","web_search":"upstream","propagate_trace":false,"cookie_name":"hf-chat","origin":"https://chat.example.org","headers":{"X-Email":"me@example.org"}"#;
 
 async fn stage() -> (FakeCore, TestGateway) {
     let core = FakeCore::default();
@@ -106,7 +107,7 @@ async fn the_list_has_all_fields_of_each_upstream_flat() {
         "state": "ok", "reason": null, "models": [],
         "cookies": {"valid": 0, "unchecked": 0, "cooling": 0, "invalid": 0, "disabled": 0},
         "aliases": {}, "priority": null, "weight": null, "cooldown": null, "breaker": null, "proxy": null,
-        "first_token_timeout": null, "idle_timeout": null, "web_search": null, "cookie_name": null, "origin": null, "headers": {},
+        "first_token_timeout": null, "idle_timeout": null, "web_search": null, "propagate_trace": null, "cookie_name": null, "origin": null, "headers": {},
     });
     core.has_upstreams(vec![full(), bare]);
     let reply = gateway.get("/upstreams").await;

@@ -107,7 +107,7 @@ fn unknown_keys_and_wrong_values_are_told_all_at_once() {
 
         [[upstreams]]
         url = "ftp://a"
-        propagate_trace = true
+        propagate_traces = true
         weight = -1
 
         [[upstreams]]
@@ -122,7 +122,7 @@ fn unknown_keys_and_wrong_values_are_told_all_at_once() {
             "llm2api.toml: listn: unknown setting; did you mean listen?",
             "llm2api.toml: keepalive: the value is not what it takes: a duration above zero and of at most a year: 500ms, 30s, 5m, 1h; a bare number is seconds",
             "llm2api.toml: runtime: the value is not what it takes: per-core or shared",
-            "llm2api.toml: upstreams[0].propagate_trace: unknown key; there are name, kind, url, api_key, cookies, models, aliases, priority, weight, cooldown, breaker, proxy, first_token_timeout, idle_timeout, web_search, cookie_name, origin, headers",
+            "llm2api.toml: upstreams[0].propagate_traces: unknown key; there are name, kind, url, api_key, cookies, models, aliases, priority, weight, cooldown, breaker, proxy, first_token_timeout, idle_timeout, web_search, propagate_trace, cookie_name, origin, headers",
             "llm2api.toml: upstreams[0].url: “ftp://a” is not what it takes: an http:// or https:// address: https://api.example.org/v1",
             "llm2api.toml: upstreams[0].weight: “-1” is not what it takes: a whole number, 0 or more",
             "llm2api.toml: upstreams[1].url: missing; every upstream needs it",
@@ -175,16 +175,16 @@ breaker = "off"
         shown,
         [
             format!(
-                "UpstreamConfig {{ name: \"default\", kind: Auto, url: {}, api_key: None, cookies: [], added_cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, has_breaker: true, proxy: None, first_token_timeout: None, idle_timeout: None, web_search: Ours, chat_ui: {chat_ui} }}",
+                "UpstreamConfig {{ name: \"default\", kind: Auto, url: {}, api_key: None, cookies: [], added_cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, has_breaker: true, proxy: None, first_token_timeout: None, idle_timeout: None, web_search: Ours, propagate_trace: None, chat_ui: {chat_ui} }}",
                 url("http://localhost:8080/")
             ),
             format!(
-                "UpstreamConfig {{ name: \"vllm\", kind: OpenAi, url: {}, api_key: {key}, cookies: [], added_cookies: [], models: Some([\"qwen3\"]), aliases: {{\"gpt-4o\": \"qwen3\"}}, priority: -1, weight: 3, cooldown: Some(Off), has_breaker: false, proxy: Some({}), first_token_timeout: Some(10s), idle_timeout: Some(20s), web_search: Upstream, chat_ui: {chat_ui} }}",
+                "UpstreamConfig {{ name: \"vllm\", kind: OpenAi, url: {}, api_key: {key}, cookies: [], added_cookies: [], models: Some([\"qwen3\"]), aliases: {{\"gpt-4o\": \"qwen3\"}}, priority: -1, weight: 3, cooldown: Some(Off), has_breaker: false, proxy: Some({}), first_token_timeout: Some(10s), idle_timeout: Some(20s), web_search: Upstream, propagate_trace: None, chat_ui: {chat_ui} }}",
                 url("http://10.0.0.5:8000/v1"),
                 url("socks5h://127.0.0.1:1080")
             ),
             format!(
-                "UpstreamConfig {{ name: \"hosted\", kind: Auto, url: {}, api_key: {key}, cookies: [], added_cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, has_breaker: true, proxy: None, first_token_timeout: None, idle_timeout: None, web_search: Ours, chat_ui: {chat_ui} }}",
+                "UpstreamConfig {{ name: \"hosted\", kind: Auto, url: {}, api_key: {key}, cookies: [], added_cookies: [], models: None, aliases: {{}}, priority: 0, weight: 1, cooldown: None, has_breaker: true, proxy: None, first_token_timeout: None, idle_timeout: None, web_search: Ours, propagate_trace: None, chat_ui: {chat_ui} }}",
                 url("https://api.example.org")
             ),
         ]

@@ -17,6 +17,12 @@ impl SearxngUrls {
         let urls: Vec<Url> = items.map(notation::http_url).collect::<Option<_>>()?;
         (!urls.is_empty()).then_some(Self(urls))
     }
+
+    /// Whether this is what is used where nobody names one.
+    pub(crate) fn is_default(&self) -> bool {
+        let default = notation::http_url(DEFAULT_INSTANCE);
+        self.0.len() == 1 && self.0.first() == default.as_ref()
+    }
 }
 
 impl SettingValue for SearxngUrls {

@@ -90,7 +90,7 @@ async fn at_work(acts: Vec<(&str, Vec<Act>)>) -> (Stage, AnswerStream) {
     });
     let running = stage
         .chats
-        .answer(request(true), RequestContext::default())
+        .answer(request(true), &mut Ledger::of_nobody())
         .await
         .expect("begun");
     (stage, running)
@@ -190,15 +190,16 @@ async fn the_ledger_tells_what_was_done_for_a_request() {
         ),
     ]);
     let request = request(false);
-    let mut attempts = Attempts::new(&stage.chats, &request, None, RequestContext::default());
+    let mut ledger = Ledger::of_nobody();
+    let mut attempts = Attempts::new(&stage.chats, &request, None, &mut ledger);
     assert!(attempts.answer_as("m", None).await.is_ok());
-    let told = attempts.ledger().to_string();
+    let told = ledger.record().expect("not handed over").to_string();
     let without_ids: Vec<&str> = told
         .split(' ')
         .filter(|word| !word.starts_with("ck_"))
         .collect();
     assert_eq!(
         without_ids.join(" "),
-        "one RateLimited, fault Credential; one cooling; two Unavailable, fault Upstream; one cooling; two answered"
+        "one RateLimited, fault credential; one cooling; two Unavailable, fault upstream; one cooling; two answered"
     );
 }

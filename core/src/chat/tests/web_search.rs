@@ -46,12 +46,8 @@ fn nothing(status: SearchStatus) -> Found {
 impl Stage {
     /// Answers a request for which a search is made by hand.
     async fn answer_with(&self, request: &ChatRequest, searching: &Searching) -> Told {
-        let mut attempts = Attempts::new(
-            &self.chats,
-            request,
-            Some(searching),
-            RequestContext::default(),
-        );
+        let mut ledger = Ledger::of_nobody();
+        let mut attempts = Attempts::new(&self.chats, request, Some(searching), &mut ledger);
         let answer = attempts.answer_as("m", None).await.expect("answered");
         let search = answer.search_status().map(str::to_owned);
         let batches: Vec<_> = answer.collect().await;
@@ -184,6 +180,7 @@ async fn an_upstream_that_searches_by_itself_gets_what_only_the_options_mark() {
             replacement,
             model: "m",
             credential: &crate::upstream::ANONYMOUS,
+            trace: None,
         };
         drop(stage.upstreams[0].chat(call).await.expect("answered"));
         let (text, options) = expected;
@@ -260,12 +257,13 @@ async fn where_search_is_off_the_options_go_on_and_the_search_counts_as_skipped(
         ),
     ] {
         let stage = Stage::new(vec![("one", vec![says("hello")])]);
-        let answer = stage.chats.answer(request, RequestContext::default()).await;
+        let answer = stage.chats.answer(request, &mut Ledger::of_nobody()).await;
         let answer = answer.expect("answered");
         assert_eq!(answer.search_status(), Some("skipped"));
         assert_eq!(stage.sent(0), [("hi".to_owned(), options.to_owned())]);
     }
     let stage = Stage::new(vec![("one", vec![says("hello")])]);
-    let answer = stage.chats.answer(request(true), RequestContext::default());
+    let mut ledger = Ledger::of_nobody();
+    let answer = stage.chats.answer(request(true), &mut ledger);
     assert_eq!(answer.await.expect("answered").search_status(), None);
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use sqlx::{query, query_as, query_scalar};
+use sqlx::{query, query_scalar};
 use tempfile::TempDir;
 
 use super::{super::*, Running, config, cookie, reload, shown};
@@ -153,75 +153,6 @@ async fn what_was_handed_in_before_the_end_is_kept_and_later_changes_are_refused
     let running = Running::open(folder.path()).await;
     assert_eq!(running.loaded.credentials.len(), 200);
     running.close().await;
-}
-
-#[tokio::test]
-async fn what_is_done_with_credentials_is_counted_by_the_hour_and_later_by_the_day() {
-    let folder = TempDir::new().unwrap();
-    let (store, writer, _) = Store::open(&config(folder.path())).await.unwrap();
-    let ending = tokio_util::sync::CancellationToken::new();
-    let mut running = tokio::task::JoinSet::new();
-    running.spawn(writer.run(ending.clone()));
-    let credential = numbered(1);
-    let id = credential.id;
-    let added = store.add_credential(credential, Adding::ByHand).await;
-    assert_eq!(added.unwrap(), Added::New);
-    for (requests, failures) in [(3, 1), (3, 1), (10, 2)] {
-        let usage = CredentialUsage {
-            requests,
-            failures,
-            ..CredentialUsage::default()
-        };
-        store.save_usage(vec![(id, usage)]).await.unwrap();
-    }
-    ending.cancel();
-    running.join_all().await;
-
-    let (_, mut writer, loaded) = Store::open(&config(folder.path())).await.unwrap();
-    assert_eq!(loaded.credentials[0].usage.requests, 10);
-    let connection = &mut writer.connection;
-    let sums: (i64, i64) =
-        query_as("SELECT sum(requests), sum(failures) FROM credential_usage WHERE span = 'hour'")
-            .fetch_one(&mut *connection)
-            .await
-            .unwrap();
-    assert_eq!(sums, (10, 2));
-
-    let now = SystemTime::now();
-    let day = Duration::from_secs(24 * 3600);
-    // Counted in two hours of a day that is long over, and on a day that is over for longer than anybody asks.
-    query("DELETE FROM credential_usage")
-        .execute(&mut *connection)
-        .await
-        .unwrap();
-    for (span, age, requests) in [
-        ("hour", 10 * day, 5),
-        ("hour", 10 * day + Duration::from_secs(1), 0),
-        ("hour", Duration::ZERO, 7),
-        ("day", 500 * day, 9),
-    ] {
-        query(
-            "INSERT INTO credential_usage VALUES (1, ?1, ?2, ?3, 0) \
-             ON CONFLICT DO UPDATE SET requests = requests + excluded.requests",
-        )
-        .bind(span)
-        .bind(usage::hour_of(now - age))
-        .bind(requests)
-        .execute(&mut *connection)
-        .await
-        .unwrap();
-    }
-    // Twice: what was summed up once is not summed up again.
-    for _ in 0..2 {
-        usage::prune(connection, now).await.unwrap();
-        let left: Vec<(String, i64)> =
-            query_as("SELECT span, requests FROM credential_usage ORDER BY begins_at")
-                .fetch_all(&mut *connection)
-                .await
-                .unwrap();
-        let expected = [("day".to_owned(), 5), ("hour".to_owned(), 7)];
-        assert_eq!(left, expected);
-    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::{AddressError, HttpClients};
 use crate::{
     config::{
         AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig, SearchConfig,
-        SecretKeySource, StoreConfig, UpstreamConfig, UpstreamKind,
+        SecretKeySource, StoreConfig, TelemetryConfig, UpstreamConfig, UpstreamKind,
     },
     runtime,
 };
@@ -48,6 +48,7 @@ pub(in super::super) fn config() -> Config {
             secret_key: SecretKeySource::File(PathBuf::new()),
         },
         search: SearchConfig::of_instances(Vec::new()),
+        telemetry: TelemetryConfig::default(),
     }
 }
 

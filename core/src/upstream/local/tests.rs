@@ -305,6 +305,7 @@ async fn a_model_that_cannot_be_loaded_is_unusable_and_its_path_stays_here() {
         replacement: None,
         model: "model",
         credential: &ANONYMOUS,
+        trace: None,
     };
     let failure = local.chat(call).await.err().expect("there is no file");
     assert_eq!(
@@ -327,6 +328,7 @@ async fn who_finds_no_place_to_begin_is_told_to_come_again() {
         replacement: None,
         model: "model",
         credential: &ANONYMOUS,
+        trace: None,
     };
     let failure = local.chat(call).await.err().expect("there is no place");
     assert_eq!(

@@ -135,6 +135,7 @@ async fn chat_as(adapter: &OpenAi, credential: &Credential) -> (Vec<ChatEvent>, 
         replacement: None,
         model: "m-1",
         credential,
+        trace: None,
     };
     let mut answer = match adapter.chat(call).await {
         Ok(answer) => answer,
@@ -266,6 +267,7 @@ async fn an_answer_that_is_dropped_closes_its_connection() {
         replacement: None,
         model: "m-1",
         credential: &ANONYMOUS,
+        trace: None,
     };
     let mut answer = adapter.chat(call).await.expect("a head");
     let batch = answer.next().await.expect("a batch").expect("events");

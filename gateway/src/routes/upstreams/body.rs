@@ -54,6 +54,9 @@ macro_rules! upstream_body {
             idle_timeout: Option<Notation>,
             /// Who searches the web for requests that only `web_search_options` marks: `ours` or `upstream`.
             web_search: Option<String>,
+            /// Whether it is told of the trace that a chat is part of: `on` or `off`.
+            #[schema(value_type = Option<String>)]
+            propagate_trace: Option<Notation>,
             /// Of a chat-ui: the name of its session cookie.
             cookie_name: Option<String>,
             /// Of a chat-ui: the address that it believes to have.
@@ -76,6 +79,7 @@ macro_rules! upstream_body {
                     first_token_timeout: text(self.first_token_timeout),
                     idle_timeout: text(self.idle_timeout),
                     web_search: self.web_search,
+                    propagate_trace: text(self.propagate_trace),
                     cookie_name: self.cookie_name,
                     origin: self.origin,
                     headers: self.headers.map(map).unwrap_or_default(),

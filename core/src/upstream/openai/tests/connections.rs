@@ -104,6 +104,7 @@ async fn what_came_at_once_is_one_batch() {
         replacement: None,
         model: "m-1",
         credential: &ANONYMOUS,
+        trace: None,
     };
     let mut answer = adapter.chat(call).await.expect("a head");
     let batch = answer.next().await.expect("a batch").expect("events");

@@ -321,6 +321,7 @@ async fn a_request_that_carries_what_is_no_json_is_not_sent() {
         replacement: None,
         model: "m-1",
         credential: &ANONYMOUS,
+        trace: None,
     };
     let failure = adapter.chat(call).await.err();
     assert_eq!(
