@@ -1,5 +1,6 @@
 //! The command line.
 
+mod auth;
 mod pool;
 
 use std::{path::PathBuf, process};
@@ -9,9 +10,14 @@ use clap::{
     error::{Error, ErrorKind},
 };
 
-pub(crate) use self::pool::{
-    CookieAddOptions, CookieCommand, CookieIds, CookieLabelOptions, CookieListOptions,
-    CookieRemoveOptions, UpstreamAddOptions, UpstreamCommand, UpstreamRemoveOptions,
+pub(crate) use self::{
+    auth::{
+        AuthCommand, AuthIssueOptions, AuthKeygenOptions, AuthRevokeOptions, AuthVerifyOptions,
+    },
+    pool::{
+        CookieAddOptions, CookieCommand, CookieIds, CookieLabelOptions, CookieListOptions,
+        CookieRemoveOptions, UpstreamAddOptions, UpstreamCommand, UpstreamRemoveOptions,
+    },
 };
 
 use crate::{
@@ -98,6 +104,9 @@ Examples:
     /// Add, test and remove upstreams of a running instance.
     #[command(subcommand)]
     Upstream(UpstreamCommand),
+    /// Issue, check and revoke authorization codes: what entitles instances to run.
+    #[command(subcommand)]
+    Auth(AuthCommand),
     /// Bring model files into DATA_DIR, and list them; the newest answers on this machine, without any upstream.
     #[command(subcommand)]
     Model(ModelCommand),

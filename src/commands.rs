@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod archive;
+mod auth;
 mod backup;
 mod chat;
 mod config;
@@ -54,6 +55,7 @@ pub(crate) fn run((command, global): (Command, GlobalOptions)) -> ExitCode {
         Command::Search(options) => search::run(options, &configuration, global.json),
         Command::Cookie(command) => cookie::run(command, &configuration, global.json),
         Command::Upstream(command) => upstream::run(command, &configuration, global.json),
+        Command::Auth(command) => auth::run(command, &configuration, global.json),
         Command::Model(command) => model::run(&command, &configuration, global.json),
         Command::Healthcheck(options) => healthcheck::run(&options, &configuration, global.json),
         Command::Backup(options) => backup::run(&options, &configuration, global.json),

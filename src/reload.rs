@@ -25,6 +25,12 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 const TAKEN_OVER: &[&str] = &[
     "ADMIN_KEY",
     "API_KEY",
+    "AUTH_CHECK_INTERVAL",
+    "AUTH_CODE",
+    "AUTH_GRACE",
+    "AUTH_INTROSPECTION_KEY",
+    "AUTH_INTROSPECTION_URL",
+    "AUTH_PUBLIC_KEY",
     "COOKIES",
     "CORE_KEY",
     "LOCAL_MODEL",

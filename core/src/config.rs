@@ -16,7 +16,7 @@ use llm2api_proto::SpanSink;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-pub use crate::store::SecretKey;
+pub use crate::{authorization::PublicKey, store::SecretKey};
 
 use crate::upstream::Credential;
 
@@ -53,6 +53,8 @@ pub struct Config {
     pub search: SearchConfig,
     /// Where spans go beside the monitor.
     pub telemetry: TelemetryConfig,
+    /// What entitles this instance to run.
+    pub authorization: AuthorizationConfig,
 }
 
 /// Where spans go beside the monitor.
@@ -82,6 +84,42 @@ impl fmt::Debug for TelemetryConfig {
             .debug_struct("TelemetryConfig")
             .field("service", &self.service)
             .finish_non_exhaustive()
+    }
+}
+
+/// What entitles this instance to run, and who says so. With neither a key nor a service the instance is its own authority.
+#[derive(Debug, Clone)]
+pub struct AuthorizationConfig {
+    /// The authorization code.
+    pub code: Option<SecretString>,
+    /// What checks its signature.
+    pub public_key: Option<PublicKey>,
+    /// Whom to ask about it.
+    pub introspection: Option<IntrospectionConfig>,
+    /// From one check to the next. Counted in whole seconds.
+    pub check_interval: Duration,
+    /// For how long the last good answer holds while the authority gives none.
+    pub grace: Duration,
+}
+
+/// A service that knows about authorization codes (RFC 7662).
+#[derive(Debug, Clone)]
+pub struct IntrospectionConfig {
+    /// Where it is: an https: address, or one on this machine.
+    pub url: Url,
+    /// What proves us to it, as bearer.
+    pub key: Option<SecretString>,
+}
+
+impl Default for AuthorizationConfig {
+    fn default() -> Self {
+        Self {
+            code: None,
+            public_key: None,
+            introspection: None,
+            check_interval: Duration::from_secs(600),
+            grace: Duration::from_secs(24 * 3600),
+        }
     }
 }
 
@@ -486,6 +524,7 @@ impl Config {
             },
             search: SearchConfig::of_instances(Vec::new()),
             telemetry: TelemetryConfig::default(),
+            authorization: AuthorizationConfig::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The core as a whole: what the binary starts, and what a gateway in the same process calls.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,6 +11,7 @@ use llm2api_proto::{
     v1::{
         ChatResponse,
         access_service_server::AccessServiceServer,
+        authorization_service_server::AuthorizationServiceServer,
         chat_service_server::{ChatService, ChatServiceServer},
         cookie_service_server::CookieServiceServer,
         model_service_server::ModelServiceServer,
@@ -31,6 +33,7 @@ use tower::{ServiceExt, util::BoxCloneSyncService};
 use crate::{
     access::Access,
     administration::{Administration, Setup},
+    authorization::Authorization,
     catalog::Catalog,
     chat::Chats,
     config::{Config, UpstreamKind},
@@ -39,8 +42,8 @@ use crate::{
     registry::{Background, Entry, LIST_INTERVAL, Registry, Routing},
     search::{Search, SearchError},
     service::{
-        AccessRpc, Authorize, ChatRpc, CookieRpc, ModelRpc, MonitorRpc, PortServices,
-        SearchInstances, SearchRpc, UpstreamRpc,
+        AccessRpc, AuthorizationRpc, Authorize, ChatRpc, CookieRpc, ModelRpc, MonitorRpc,
+        PortServices, SearchInstances, SearchRpc, UpstreamRpc,
     },
     store::{Store, StoreError, Writer},
     upstream::AddressError,
@@ -89,6 +92,12 @@ pub enum CoreError {
     /// An instance of SearXNG can't be used as it is configured.
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// Whom AUTH_INTROSPECTION_URL names can't be asked.
+    #[error("AUTH_INTROSPECTION_URL can't be used")]
+    Authority(#[source] AddressError),
+    /// There is no key to sign authorization codes with.
+    #[error("no key can be made that signs authorization codes")]
+    SigningKey(#[source] std::io::Error),
     /// What was kept can't be had, or nothing can be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -132,6 +141,7 @@ pub struct Core {
     registry: Arc<Registry>,
     administration: Administration,
     access: Arc<Access>,
+    authorization: Arc<Authorization>,
     chat: ChatRpc,
     chat_server: ChatServiceServer<ChatRpc>,
     routes: Routes,
@@ -168,6 +178,8 @@ impl Core {
         let monitor = Arc::new(monitor);
         let closing = CancellationToken::new();
         let writer = at_work(writer, closing.clone());
+        let kept = std::mem::take(&mut loaded.authorization);
+        let authorization = Arc::new(Authorization::new(&config, store.clone(), kept).await?);
         let registry = Arc::new(Registry::new(Routing::default()));
         let (administration, begun) =
             Administration::new(config.clone(), Arc::clone(&registry), store.clone(), loaded)
@@ -190,6 +202,7 @@ impl Core {
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let chat = ChatRpc {
             chats,
+            authorization: Arc::clone(&authorization),
             refusing: stopping.refusing.clone(),
             running: stopping.running.clone(),
         };
@@ -198,10 +211,20 @@ impl Core {
         let mut routes = Routes::builder();
         routes
             .add_service(chat_server.clone())
-            .add_service(ModelServiceServer::new(ModelRpc { catalog }))
-            .add_service(SearchServiceServer::new(SearchRpc { search }))
+            .add_service(ModelServiceServer::new(ModelRpc {
+                catalog,
+                authorization: Arc::clone(&authorization),
+            }))
+            .add_service(SearchServiceServer::new(SearchRpc {
+                search,
+                authorization: Arc::clone(&authorization),
+            }))
             .add_service(AccessServiceServer::new(AccessRpc {
                 access: Arc::clone(&access),
+                authorization: Arc::clone(&authorization),
+            }))
+            .add_service(AuthorizationServiceServer::new(AuthorizationRpc {
+                authorization: Arc::clone(&authorization),
             }))
             .add_service(CookieServiceServer::new(CookieRpc {
                 administration: administration.clone(),
@@ -237,12 +260,14 @@ impl Core {
             reporter,
             Arc::clone(&registry),
             store.clone(),
+            Arc::clone(&authorization),
             stopping.draining.clone(),
         );
         Ok(Self {
             registry,
             administration,
             access,
+            authorization,
             chat,
             chat_server,
             routes: routes.routes().prepare(),
@@ -261,7 +286,7 @@ impl Core {
         })
     }
 
-    /// Keeps model lists and health fresh, checks credentials, stores what becomes of them, and does what adapters leave to the
+    /// Keeps model lists and health fresh, checks credentials and the authorization code, stores what becomes of them, and does what adapters leave to the
     /// background, until the core is told to end and all that is done. One task a process runs this.
     pub async fn run(&self) {
         let taken = self
@@ -278,6 +303,7 @@ impl Core {
         tokio::pin!(monitoring);
         let mut is_draining = false;
         let mut store_is_well = self.background.store.is_well();
+        let mut checks = pin!(self.authorization.run(&self.background.health));
         loop {
             tokio::select! {
                 Some(entry) = to_run.begun.recv() => {
@@ -289,6 +315,7 @@ impl Core {
                     is_draining = true;
                     self.background.health.report().await;
                 }
+                () = &mut checks => {}
                 () = &mut monitoring => break,
             }
         }
@@ -303,18 +330,20 @@ impl Core {
         to_run.writer.join_all().await;
     }
 
-    /// Takes over what the configuration says now: upstreams, names of models, and who is let in. All else stays as it was.
+    /// Takes over what the configuration says now: upstreams, names of models, who is let in, and by what this runs. All else stays as it was.
     ///
     /// # Errors
     ///
-    /// [`CoreError`], where an upstream can't be used or the store can't; then nothing is changed.
+    /// [`CoreError`], where an upstream or an authority can't be used or the store can't; then nothing is changed.
     pub async fn reload(&self, config: &Config) -> Result<(), CoreError> {
         let setup = Setup {
             upstreams: config.upstreams.clone(),
             models: config.models.clone(),
             aliases: config.aliases.clone(),
         };
+        let replacement = self.authorization.replacement(config)?;
         self.administration.reload(&setup).await?;
+        self.authorization.replace(replacement).await;
         self.access.replace(&config.access);
         self.background.health.report().await;
         Ok(())

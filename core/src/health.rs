@@ -1,4 +1,4 @@
-//! What `grpc.health.v1` tells: whether the core serves, and whether all upstreams are well.
+//! What `grpc.health.v1` tells: whether the core serves, and how its parts are.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
+    authorization::Authorization,
     registry::{Entry, Registry},
     store::Store,
 };
@@ -14,6 +15,8 @@ use crate::{
 const UPSTREAMS: &str = "upstreams";
 /// The name under which it is told whether what happens can be kept.
 const STORE: &str = "store";
+/// The name under which it is told whether clients are served, as far as the authorization code goes.
+const AUTHORIZATION: &str = "authorization";
 
 /// Tells how the core is. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +24,7 @@ pub(crate) struct Health {
     reporter: HealthReporter,
     registry: Arc<Registry>,
     store: Store,
+    authorization: Arc<Authorization>,
     draining: CancellationToken,
 }
 
@@ -29,12 +33,14 @@ impl Health {
         reporter: HealthReporter,
         registry: Arc<Registry>,
         store: Store,
+        authorization: Arc<Authorization>,
         draining: CancellationToken,
     ) -> Self {
         Self {
             reporter,
             registry,
             store,
+            authorization,
             draining,
         }
     }
@@ -48,7 +54,13 @@ impl Health {
         };
         let is_kept = *self.store.is_well().borrow();
         let is_serving = !self.draining.is_cancelled();
-        for (part, is_well) in [(UPSTREAMS, is_ok), (STORE, is_kept), ("", is_serving)] {
+        let is_authorized = self.authorization.view().state.admits();
+        for (part, is_well) in [
+            (UPSTREAMS, is_ok),
+            (STORE, is_kept),
+            (AUTHORIZATION, is_authorized),
+            ("", is_serving),
+        ] {
             let status = match is_well {
                 true => ServingStatus::Serving,
                 false => ServingStatus::NotServing,

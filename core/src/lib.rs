@@ -3,6 +3,7 @@
 
 mod access;
 mod administration;
+pub mod authorization;
 mod catalog;
 mod chat;
 pub mod config;

@@ -1,6 +1,7 @@
 //! The core's gRPC services: thin adapters between the contract and the rest of the crate.
 
 mod access;
+mod authorization;
 mod authorize;
 mod chat;
 mod cookie;
@@ -12,6 +13,7 @@ mod upstream;
 
 pub(crate) use self::{
     access::AccessRpc,
+    authorization::AuthorizationRpc,
     authorize::Authorize,
     chat::ChatRpc,
     cookie::CookieRpc,

@@ -1,9 +1,11 @@
-//! What must survive: credentials, upstreams that somebody added, model lists, and conversations that are still to be deleted.
+//! What must survive: credentials, upstreams that somebody added, model lists, authorization codes, and conversations that are still to
+//! be deleted.
 //!
 //! One SQLite database, one [`Writer`] that owns the connection, and any number of [`Store`]s that hand it what is to be changed and
 //! are told when it is done. All is read once, at the start. What is secret is sealed before it is handed over, under a key that
 //! doesn't lie in the database; nothing of it is in clear in any file.
 
+mod authorization;
 mod change;
 mod counts;
 mod credential_form;
@@ -47,7 +49,8 @@ pub use self::{error::StoreError, secret_key::SecretKey};
 pub(crate) use self::{
     fingerprint::Fingerprint,
     records::{
-        CredentialUsage, StoredConversation, StoredCredential, StoredModels, StoredUpstream,
+        CredentialUsage, StoredAuthorization, StoredCode, StoredConversation, StoredCredential,
+        StoredModels, StoredUpstream,
     },
     traces::{StoredTrace, TraceFilter, TraceReader},
     writer::Writer,
@@ -88,6 +91,8 @@ pub(crate) struct Loaded {
     pub(crate) conversations: Vec<StoredConversation>,
     /// What was counted.
     pub(crate) counts: Vec<KeptCounts>,
+    /// What belongs to authorization codes.
+    pub(crate) authorization: StoredAuthorization,
 }
 
 /// Who adds a credential.

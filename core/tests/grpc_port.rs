@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use llm2api_core::{
     Core, Stopping,
     config::{
-        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig, SearchConfig,
-        SearchLanguage, SecretKeySource, StoreConfig, TelemetryConfig,
+        AccessConfig, AuthorizationConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig,
+        SearchConfig, SearchLanguage, SecretKeySource, StoreConfig, TelemetryConfig,
     },
 };
 use llm2api_proto::{
@@ -78,6 +78,7 @@ async fn serve(clients: ClientAccess) -> Served {
             has_block: true,
             is_for_all: false,
         },
+        authorization: AuthorizationConfig::default(),
     };
     let stopping = Stopping::default();
     let core = Core::new(config, stopping.clone()).await.unwrap();

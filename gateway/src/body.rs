@@ -43,6 +43,28 @@ where
     read(body, max_bytes).await
 }
 
+/// Reads the body of a request that says it is a form.
+///
+/// # Errors
+///
+/// As of [`read_json`].
+pub(crate) async fn read_form<B>(
+    request: Request<B>,
+    max_bytes: usize,
+) -> Result<Bytes, ContractError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let (parts, body) = request.into_parts();
+    if essence(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
+        return Err(ContractError::new(
+            ErrorReason::UnsupportedMediaType,
+            "The body must be a form, sent with `Content-Type: application/x-www-form-urlencoded`.",
+        ));
+    }
+    read(body, max_bytes).await
+}
+
 async fn read<B>(mut body: B, max_bytes: usize) -> Result<Bytes, ContractError>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -106,20 +128,17 @@ where
 
 /// Whether the content type is `application/json`, whatever its parameters, or a kind of it (`application/x+json`).
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-    else {
-        return false;
-    };
-    let essence = value
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"))
+    essence(headers).is_some_and(|essence| {
+        essence == "application/json"
+            || (essence.starts_with("application/") && essence.ends_with("+json"))
+    })
+}
+
+/// The content type without its parameters, in lower case.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next().unwrap_or_default();
+    Some(essence.trim().to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Calls to the core, and what their failures mean for a client.
 
 mod administration;
+mod authorization;
 mod monitoring;
 
 use std::time::Duration;

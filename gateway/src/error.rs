@@ -118,13 +118,14 @@ fn own_status(reason: ErrorReason) -> StatusCode {
         | ErrorReason::CookieInvalid
         | ErrorReason::ReadOnly => StatusCode::BAD_REQUEST,
         ErrorReason::InvalidApiKey => StatusCode::UNAUTHORIZED,
-        ErrorReason::InsufficientPermissions | ErrorReason::ModelNotAllowed => {
-            StatusCode::FORBIDDEN
-        }
+        ErrorReason::InsufficientPermissions
+        | ErrorReason::ModelNotAllowed
+        | ErrorReason::AuthorizationInvalid => StatusCode::FORBIDDEN,
         ErrorReason::ModelNotFound
         | ErrorReason::UnknownUrl
         | ErrorReason::CookieNotFound
         | ErrorReason::UpstreamNotFound
+        | ErrorReason::CodeNotFound
         | ErrorReason::TraceNotFound => StatusCode::NOT_FOUND,
         ErrorReason::MethodNotSupported => StatusCode::METHOD_NOT_ALLOWED,
         ErrorReason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -205,7 +206,9 @@ fn code(reason: ErrorReason) -> Option<String> {
         | ErrorReason::UpstreamNotFound
         | ErrorReason::TraceNotFound
         | ErrorReason::ReadOnly
-        | ErrorReason::StoreError => Some(reason.as_info_reason().to_ascii_lowercase()),
+        | ErrorReason::StoreError
+        | ErrorReason::AuthorizationInvalid
+        | ErrorReason::CodeNotFound => Some(reason.as_info_reason().to_ascii_lowercase()),
     }
 }
 

@@ -2,6 +2,7 @@
 //! same.
 
 mod cookie;
+mod introspection;
 mod list;
 mod status;
 mod time;
@@ -10,6 +11,7 @@ mod upstream;
 
 pub use self::{
     cookie::{AddedCookie, CookieObject},
+    introspection::{Introspection, LimitsObject},
     list::{Deleted, ListObject},
     status::{
         AuthorizationObject, CookieFiguresObject, FiguresObject, KeyFiguresObject,

@@ -2,6 +2,7 @@
 
 pub(crate) mod chat;
 mod cookies;
+mod introspection;
 mod metrics;
 mod models;
 pub(crate) mod not_found;

@@ -39,10 +39,13 @@ impl ErrorReason {
             | Self::CookieInvalid
             | Self::ReadOnly => Code::InvalidArgument,
             Self::InvalidApiKey => Code::Unauthenticated,
-            Self::InsufficientPermissions | Self::ModelNotAllowed => Code::PermissionDenied,
+            Self::InsufficientPermissions | Self::ModelNotAllowed | Self::AuthorizationInvalid => {
+                Code::PermissionDenied
+            }
             Self::ModelNotFound
             | Self::UnknownUrl
             | Self::CookieNotFound
+            | Self::CodeNotFound
             | Self::UpstreamNotFound
             | Self::TraceNotFound => Code::NotFound,
             Self::RequestTooLarge

@@ -6,6 +6,7 @@ use anyhow::Context;
 use llm2api_proto::{
     ContractError,
     v1::{
+        authorization_service_client::AuthorizationServiceClient,
         chat_service_client::ChatServiceClient, cookie_service_client::CookieServiceClient,
         model_service_client::ModelServiceClient, search_service_client::SearchServiceClient,
         upstream_service_client::UpstreamServiceClient,
@@ -67,6 +68,11 @@ impl Instance {
 
     pub(super) fn cookies(&self) -> CookieServiceClient<Connection> {
         CookieServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(usize::MAX)
+    }
+
+    pub(super) fn authorization(&self) -> AuthorizationServiceClient<Connection> {
+        AuthorizationServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(usize::MAX)
     }
 

@@ -4,13 +4,16 @@ use std::{net::SocketAddr, num::NonZeroUsize, thread};
 
 use http::Uri;
 use llm2api_core::config::{
-    AccessConfig, ClientAccess, Clocks, Config as CoreConfig, EgressProxies, PoolConfig,
-    SearchConfig, SecretKeySource, StoreConfig, TelemetryConfig,
+    AccessConfig, AuthorizationConfig, ClientAccess, Clocks, Config as CoreConfig, EgressProxies,
+    IntrospectionConfig, PoolConfig, SearchConfig, SecretKeySource, StoreConfig, TelemetryConfig,
 };
 use llm2api_gateway::config::Config as GatewayConfig;
 use secrecy::SecretString;
 
-use super::{ClientKeys, Configuration, GrpcListen, Problem, value::CoreUrl};
+use super::{
+    ClientKeys, Configuration, GrpcListen, Problem,
+    value::{AuthorityUrl, CoreUrl},
+};
 
 /// Which parts of llm2api a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +177,23 @@ impl Configuration {
             store: self.store(),
             search: self.search(),
             telemetry: TelemetryConfig::default(),
+            authorization: self.authorization(),
+        }
+    }
+
+    /// What entitles the core to run.
+    fn authorization(&self) -> AuthorizationConfig {
+        let settings = &self.settings;
+        let url = settings.auth_introspection_url.clone();
+        AuthorizationConfig {
+            code: settings.auth_code.clone(),
+            public_key: settings.auth_public_key.map(|key| key.0),
+            introspection: url.map(|AuthorityUrl(url)| IntrospectionConfig {
+                url,
+                key: settings.auth_introspection_key.clone(),
+            }),
+            check_interval: settings.auth_check_interval.0,
+            grace: settings.auth_grace,
         }
     }
 

@@ -13,11 +13,11 @@ use secrecy::SecretString;
 use super::{
     declaration::declare_settings,
     value::{
-        Aliases, ApiPath, ByteSize, ClientKeys, CookieName, Cookies, CoreUrl, CoreUrls,
-        DatabaseFile, EntryKind, GrpcListen, Headers, HttpUrl, KindChoice, LanguageChoice,
-        LogFilter, LogFormat, ModelIds, ModelName, NoProxy, Origins, PageCount, PeerNetworks,
-        PositiveDuration, ProxyUrl, ResultCount, RuntimeKind, SearxngUrls, SkippedTexts, Switch,
-        UpstreamName,
+        Aliases, ApiPath, AuthorityKey, AuthorityUrl, ByteSize, ClientKeys, CookieName, Cookies,
+        CoreUrl, CoreUrls, DatabaseFile, EntryKind, GrpcListen, Headers, HttpUrl, KindChoice,
+        LanguageChoice, LogFilter, LogFormat, ModelIds, ModelName, NoProxy, Origins, PageCount,
+        PeerNetworks, PositiveDuration, ProxyUrl, ResultCount, RuntimeKind, SearxngUrls,
+        SkippedTexts, Switch, UpstreamName,
     },
 };
 
@@ -40,6 +40,18 @@ declare_settings! {
         admin_key: Option<SecretString> = "ADMIN_KEY", "the first of `API_KEY` unless that is `off`; else made, kept in `DATA_DIR/admin.key`";
         /// Secret prefix of one or more segments, under which everything but `/healthz` and `/readyz` lives.
         api_path: ApiPath = "API_PATH", "–";
+        /// The authorization code by which this instance runs, where it is not its own authority.
+        auth_code: Option<SecretString> = "AUTH_CODE", "–";
+        /// What checks the code's signature: an Ed25519 public key in PEM, or the path of a file with one.
+        auth_public_key: Option<AuthorityKey> = "AUTH_PUBLIC_KEY", "–";
+        /// The service that is asked about the code (RFC 7662); an `http:` address must be on this machine.
+        auth_introspection_url: Option<AuthorityUrl> = "AUTH_INTROSPECTION_URL", "–";
+        /// What proves this instance to that service, as bearer.
+        auth_introspection_key: Option<SecretString> = "AUTH_INTROSPECTION_KEY", "–";
+        /// How often the code is checked; in whole seconds.
+        auth_check_interval: PositiveDuration = "AUTH_CHECK_INTERVAL", "10m";
+        /// For how long the last good answer holds while that service gives none.
+        auth_grace: Duration = "AUTH_GRACE", "24h";
         /// One upstream without a file; beside a file it comes first. May end in `/`, `/v1` or `/v1/chat/completions`.
         upstream_url: Option<HttpUrl> = "UPSTREAM_URL", "–";
         /// The protocol that it speaks. `auto`: what it shows to speak; at an address that ends in a version, such as `/v1`, always `openai`.
@@ -190,18 +202,7 @@ declare_settings! {
 }
 
 /// Settings that later versions will use: known here, so that an environment written for them starts and says what it lacks.
-pub(crate) const LATER_SETTINGS: &[&str] = &[
-    "AUTH_CODE",
-    "AUTH_PUBLIC_KEY",
-    "AUTH_INTROSPECTION_URL",
-    "AUTH_INTROSPECTION_KEY",
-    "AUTH_CHECK_INTERVAL",
-    "AUTH_GRACE",
-    "METRICS_KEY",
-    "TLS_CERT",
-    "TLS_CLIENT_CA",
-    "TLS_KEY",
-];
+pub(crate) const LATER_SETTINGS: &[&str] = &["METRICS_KEY", "TLS_CERT", "TLS_CLIENT_CA", "TLS_KEY"];
 
 /// The setting whose variable has no second prefix.
 pub(crate) const OWN_PREFIX_SETTING: &str = "LLM2API_URL";

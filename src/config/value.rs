@@ -1,6 +1,7 @@
 //! The types that settings have: each knows what it takes, reads it from text, and tells how it may be shown.
 
 mod address;
+mod authority;
 mod choice;
 mod cookie;
 mod header;
@@ -14,6 +15,7 @@ mod url;
 
 pub(crate) use self::{
     address::{GrpcListen, PeerNetworks, reachable},
+    authority::{AuthorityKey, AuthorityUrl},
     choice::{EntryKind, KindChoice, LogFilter, LogFormat, Origins, RuntimeKind, Switch},
     cookie::{CookieName, Cookies},
     header::Headers,

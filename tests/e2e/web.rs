@@ -230,7 +230,7 @@ async fn probes_are_open(deployment: Deployment) {
 
 async fn readiness_tells_of_upstreams_and_the_store(deployment: Deployment) {
     let stage = Stage::new(deployment).await;
-    let well = json!({"status": "ok", "upstreams": "ok", "store": "ok"});
+    let well = json!({"status": "ok", "upstreams": "ok", "store": "ok", "authorization": "ok"});
     let told = async {
         while stage
             .instance

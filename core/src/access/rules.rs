@@ -32,6 +32,7 @@ const SERVICES: &[(&str, Right)] = &[
     ("llm2api.v1.ModelService", Right::Client),
     ("llm2api.v1.SearchService", Right::Client),
     ("llm2api.v1.AccessService", Right::Admin),
+    ("llm2api.v1.AuthorizationService", Right::Admin),
     ("llm2api.v1.CookieService", Right::Admin),
     ("llm2api.v1.UpstreamService", Right::Admin),
     ("llm2api.v1.MonitorService", Right::Admin),

@@ -303,6 +303,10 @@ fn unusable(failure: &CoreError) -> ContractError {
         CoreError::Upstream { source, .. } => {
             error::invalid("url", &format!("another address or proxy: {source}"))
         }
-        CoreError::Search(_) | CoreError::Reflection(_) | CoreError::Serve(_) => error::internal(),
+        CoreError::Search(_)
+        | CoreError::Authority(_)
+        | CoreError::SigningKey(_)
+        | CoreError::Reflection(_)
+        | CoreError::Serve(_) => error::internal(),
     }
 }

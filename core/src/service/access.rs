@@ -10,12 +10,19 @@ use llm2api_proto::{
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::access::{Access, Caller, rules};
+use crate::{
+    access::{
+        Access, Caller,
+        rules::{self, Right},
+    },
+    authorization::Authorization,
+};
 
 /// The service.
 #[derive(Clone)]
 pub(crate) struct AccessRpc {
     pub(crate) access: Arc<Access>,
+    pub(crate) authorization: Arc<Authorization>,
 }
 
 #[async_trait]
@@ -42,7 +49,11 @@ impl AccessService for AccessRpc {
             address,
             is_address_untrusted: address_untrusted,
         };
-        let client = self.access.check(rules::of_route(&route), caller)?;
+        let right = rules::of_route(&route);
+        let client = self.access.check(right, caller)?;
+        if right == Right::Client {
+            self.authorization.admit()?;
+        }
         Ok(Response::new(CheckAccessResponse {
             client_id: client.id,
             admin: client.is_admin,

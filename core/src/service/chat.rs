@@ -23,6 +23,7 @@ use tonic::{
 };
 
 use crate::{
+    authorization::Authorization,
     chat::{AnswerStream, Chats, shutting_down},
     monitor::RequestContext,
 };
@@ -31,6 +32,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct ChatRpc {
     pub(crate) chats: Arc<Chats>,
+    pub(crate) authorization: Arc<Authorization>,
     /// Cancelled when new chats are refused.
     pub(crate) refusing: CancellationToken,
     /// Has a token of each chat.
@@ -65,7 +67,10 @@ impl ChatService for ChatRpc {
         let mut ledger = self.chats.arrival(&request, context);
         let answer = match self.refusing.is_cancelled() {
             true => Err(shutting_down()),
-            false => self.chats.answer(request, &mut ledger).await,
+            false => match self.authorization.admit() {
+                Ok(()) => self.chats.answer(request, &mut ledger).await,
+                Err(error) => Err(error),
+            },
         };
         let mut answer = answer.inspect_err(|error| ledger.refused(error))?;
         let search = answer.search_status().map(MetadataValue::try_from);

@@ -11,12 +11,13 @@ use llm2api_proto::{
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::catalog::Catalog;
+use crate::{authorization::Authorization, catalog::Catalog};
 
 /// The service.
 #[derive(Clone)]
 pub(crate) struct ModelRpc {
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) authorization: Arc<Authorization>,
 }
 
 #[async_trait]
@@ -25,6 +26,7 @@ impl ModelService for ModelRpc {
         &self,
         request: Request<GetModelRequest>,
     ) -> Result<Response<GetModelResponse>, Status> {
+        self.authorization.admit()?;
         self.catalog.first_lists().await;
         let model = self.catalog.get(&request.into_inner().model)?;
         Ok(Response::new(GetModelResponse { model: Some(model) }))
@@ -34,6 +36,7 @@ impl ModelService for ModelRpc {
         &self,
         request: Request<ListModelsRequest>,
     ) -> Result<Response<ListModelsResponse>, Status> {
+        self.authorization.admit()?;
         let ListModelsRequest {
             page_size,
             page_token,

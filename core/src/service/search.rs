@@ -9,6 +9,7 @@ use llm2api_proto::{
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::{
+    authorization::Authorization,
     config::notation,
     search::{MAX_RESULTS, Search, SearchStatus},
 };
@@ -17,6 +18,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct SearchRpc {
     pub(crate) search: Arc<Search>,
+    pub(crate) authorization: Arc<Authorization>,
 }
 
 #[async_trait]
@@ -25,6 +27,7 @@ impl SearchService for SearchRpc {
         &self,
         request: Request<SearchRequest>,
     ) -> Result<Response<SearchResponse>, Status> {
+        self.authorization.admit()?;
         let SearchRequest {
             query,
             limit,

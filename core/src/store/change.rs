@@ -54,6 +54,18 @@ pub(super) enum Change {
     },
     /// A conversation that is deleted.
     EndConversation { upstream: String, id: String },
+    /// What signs authorization codes.
+    SaveSigningKey { sealed: Vec<u8> },
+    /// An authorization code that is new.
+    AddCode {
+        id: String,
+        claims_json: String,
+        is_own: bool,
+    },
+    /// Whether an authorization code is revoked, and since when.
+    RevokeCode { id: String, revoked_at: Option<i64> },
+    /// The last good answer about an authorization code; there may be none any more.
+    SaveAuthorizationAnswer { sealed: Option<Vec<u8>> },
 }
 
 /// A credential's row, as it is added.
@@ -195,6 +207,46 @@ impl Change {
                     .bind(id)
                     .execute(connection)
                     .await?;
+            }
+            Self::SaveSigningKey { sealed } => {
+                query("INSERT INTO signing_key (only_row, sealed) VALUES (1, ?1)")
+                    .bind(sealed)
+                    .execute(connection)
+                    .await?;
+            }
+            Self::AddCode {
+                id,
+                claims_json,
+                is_own,
+            } => {
+                query("INSERT INTO issued_code (id, claims_json, is_own) VALUES (?1, ?2, ?3)")
+                    .bind(id)
+                    .bind(claims_json)
+                    .bind(is_own)
+                    .execute(connection)
+                    .await?;
+            }
+            Self::RevokeCode { id, revoked_at } => {
+                query("UPDATE issued_code SET revoked_at = ?2 WHERE id = ?1")
+                    .bind(id)
+                    .bind(revoked_at)
+                    .execute(connection)
+                    .await?;
+            }
+            Self::SaveAuthorizationAnswer { sealed: None } => {
+                query("DELETE FROM authorization_answer")
+                    .execute(connection)
+                    .await?;
+            }
+            Self::SaveAuthorizationAnswer {
+                sealed: Some(sealed),
+            } => {
+                query(
+                    "INSERT OR REPLACE INTO authorization_answer (only_row, sealed) VALUES (1, ?1)",
+                )
+                .bind(sealed)
+                .execute(connection)
+                .await?;
             }
         }
         Ok(None)

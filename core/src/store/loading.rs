@@ -6,7 +6,7 @@ use sqlx::{FromRow, SqliteConnection, query_as};
 
 use super::{
     Fingerprint, Loaded, StoreError, StoredConversation, StoredCredential, StoredModels,
-    StoredUpstream, counts, credential_form, model_list_form,
+    StoredUpstream, authorization, counts, credential_form, model_list_form,
     records::CredentialUsage,
     sealing::{DoesNotOpen, Record, Sealer},
     standing_columns::StandingColumns,
@@ -64,7 +64,8 @@ pub(super) async fn load(
             .fetch_all(&mut *connection)
             .await
             .map_err(failed)?;
-    let counts = counts::load(connection).await.map_err(failed)?;
+    let counts = counts::load(&mut *connection).await.map_err(failed)?;
+    let authorization = authorization::load(connection, file, sealer).await?;
 
     let unreadable = |what: &str| StoreError::corrupt(file, format!("{what} can't be read"));
     Ok(Loaded {
@@ -92,6 +93,7 @@ pub(super) async fn load(
             .collect::<Option<_>>()
             .ok_or_else(|| unreadable("a conversation"))?,
         counts,
+        authorization,
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 use sqlx::{ConnectOptions, Connection, SqliteConnection, query, query_as, query_scalar};
 
 use super::{
-    SecretKey, Store, StoreError, database, loading, private_file,
+    SecretKey, Store, StoreError, authorization, database, loading, private_file,
     sealing::{Record, Sealer},
     secret_key, unlocking,
 };
@@ -272,6 +272,7 @@ async fn seal_anew(
             .await
             .map_err(failed)?;
     }
+    authorization::seal_anew(&mut transaction, file, reseal).await?;
     transaction.commit().await.map_err(failed)
 }
 

@@ -2,8 +2,11 @@
 
 use std::time::SystemTime;
 
+use secrecy::zeroize::Zeroizing;
+
 use super::Fingerprint;
 use crate::{
+    authorization::{Claims, KEY_SIZE_BYTES},
     pool::{CredentialId, CredentialSource, SavedStanding},
     upstream::{Credential, ListedModel},
 };
@@ -76,4 +79,26 @@ pub(crate) struct StoredConversation {
     pub(crate) id: String,
     /// To whom it belongs: the session that began it.
     pub(crate) credential: Credential,
+}
+
+/// What is kept of authorization codes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StoredAuthorization {
+    /// What signs codes. `None`: none was made yet.
+    pub(crate) signing_key: Option<Zeroizing<[u8; KEY_SIZE_BYTES]>>,
+    /// The last good answer, in a form that the store doesn't look into.
+    pub(crate) answer: Option<Vec<u8>>,
+    /// The codes that were issued here, in that order.
+    pub(crate) codes: Vec<StoredCode>,
+}
+
+/// An authorization code that was issued here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredCode {
+    /// What it says.
+    pub(crate) claims: Claims,
+    /// Whether this instance issued it to itself.
+    pub(crate) is_own: bool,
+    /// When it was revoked, in seconds since 1970.
+    pub(crate) revoked_at: Option<i64>,
 }

@@ -36,6 +36,10 @@ pub(super) enum Record<'a> {
         /// Its name.
         name: &'a str,
     },
+    /// What signs authorization codes.
+    SigningKey,
+    /// The last good answer about an authorization code.
+    AuthorizationAnswer,
     /// To whom a conversation belongs.
     Conversation {
         /// Its id at the upstream.
@@ -116,6 +120,8 @@ impl Record<'_> {
             Self::Credential { id, upstream } => (1, &id.to_be_bytes(), upstream),
             Self::Upstream { name } => (2, &[], name),
             Self::Conversation { id, upstream } => (3, id.as_bytes(), upstream),
+            Self::SigningKey => (4, &[], ""),
+            Self::AuthorizationAnswer => (5, &[], ""),
         };
         let mut data = vec![VERSION, kind];
         for part in [id, upstream.as_bytes()] {
@@ -132,8 +138,10 @@ mod tests {
 
     use super::*;
 
-    const RECORDS: [Record<'_>; 9] = [
+    const RECORDS: [Record<'_>; 11] = [
         Record::FingerprintKey,
+        Record::SigningKey,
+        Record::AuthorizationAnswer,
         Record::Credential {
             id: 1,
             upstream: "a",

@@ -31,7 +31,7 @@ pub(crate) struct Running {
     writer: JoinSet<()>,
 }
 
-pub(super) fn config(folder: &Path) -> StoreConfig {
+pub(crate) fn config(folder: &Path) -> StoreConfig {
     StoreConfig {
         file: folder.join("llm2api.db"),
         secret_key: SecretKeySource::File(folder.join("secret.key")),
@@ -69,6 +69,7 @@ pub(crate) async fn reload(running: Running, folder: &Path) -> Loaded {
         models: again.loaded.models.clone(),
         conversations: again.loaded.conversations.clone(),
         counts: again.loaded.counts.clone(),
+        authorization: again.loaded.authorization.clone(),
     };
     again.close().await;
     loaded

@@ -17,3 +17,13 @@ pub(super) fn from_micros(micros: i64) -> SystemTime {
 pub(super) fn to_seconds(time: SystemTime) -> i64 {
     to_micros(time) / 1_000_000
 }
+
+/// Seconds since 1970, which authorization codes have, as the database has instants.
+pub(super) fn to_unix_micros(seconds: i64) -> i64 {
+    seconds.saturating_mul(1_000_000)
+}
+
+/// The seconds since 1970 of such an instant.
+pub(super) fn from_unix_micros(micros: i64) -> i64 {
+    micros.div_euclid(1_000_000)
+}

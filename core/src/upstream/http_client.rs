@@ -239,6 +239,21 @@ impl HttpClients {
             .await
     }
 
+    /// Sends a small body to a target, and returns when the answer's head is here. The target's login is sent unless the headers have
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// What became of the connection.
+    pub(crate) async fn post(
+        &self,
+        target: &Target,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<http::Response<ResponseBody>, Failure> {
+        self.send(Method::POST, target, None, headers, body).await
+    }
+
     async fn send(
         &self,
         method: Method,

@@ -28,6 +28,7 @@ const BEARER: &str = "bearer";
 const ERROR: &str = "Error";
 
 const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
     Bytes::from(serde_json::to_vec(&openapi()).expect("the document has string keys only"))
@@ -111,7 +112,10 @@ fn operation(route: &Route, components: &mut Components) -> Operation {
     };
     if let Some(body) = body {
         let body = RequestBodyBuilder::new()
-            .content(JSON, Content::new(Some(body)))
+            .content(
+                if route.is_form { FORM } else { JSON },
+                Content::new(Some(body)),
+            )
             .required(Some(Required::True))
             .build();
         operation = operation.request_body(Some(body));
@@ -227,6 +231,7 @@ mod tests {
                 "get /web/v1/models/{id} key",
                 "patch /cookies/{id} key",
                 "patch /upstreams/{name} key",
+                "post /auth/introspect key",
                 "post /cookie/add key",
                 "post /cookies/{id}/check key",
                 "post /cookies/{id}/clear key",

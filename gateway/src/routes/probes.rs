@@ -15,6 +15,8 @@ use crate::facade::Facade;
 const UPSTREAMS: &str = "upstreams";
 /// Its name for what is kept.
 const STORE: &str = "store";
+/// Its name for the authorization code.
+const AUTHORIZATION: &str = "authorization";
 
 /// What a probe is told.
 #[derive(Serialize)]
@@ -24,6 +26,8 @@ pub(crate) struct Health {
     upstreams: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization: Option<&'static str>,
 }
 
 /// The process is alive.
@@ -32,6 +36,7 @@ pub(crate) async fn alive() -> Json<Health> {
         status: "ok",
         upstreams: None,
         store: None,
+        authorization: None,
     })
 }
 
@@ -44,6 +49,7 @@ pub(crate) async fn ready(
     let serving = facade.core.is_serving("").await;
     let upstreams_serve = facade.core.is_serving(UPSTREAMS).await.unwrap_or(false);
     let store_serves = facade.core.is_serving(STORE).await.unwrap_or(false);
+    let is_authorized = facade.core.is_serving(AUTHORIZATION).await.unwrap_or(false);
     let word = |serves| if serves { "ok" } else { "degraded" };
     let status = match serving {
         Ok(_) if facade.draining.is_cancelled() => "draining",
@@ -51,11 +57,12 @@ pub(crate) async fn ready(
         Ok(false) => "starting",
         Err(_) => "core_unavailable",
     };
-    let is_ready = status == "ok" && (upstreams_serve || !is_deep);
+    let is_ready = status == "ok" && (upstreams_serve && is_authorized || !is_deep);
     let health = Health {
         status,
         upstreams: Some(word(upstreams_serve)),
         store: Some(word(store_serves)),
+        authorization: Some(word(is_authorized)),
     };
     let code = if is_ready {
         StatusCode::OK

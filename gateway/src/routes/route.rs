@@ -51,6 +51,8 @@ pub(super) struct Route {
     pub(super) query: &'static [Parameter],
     /// The body's schema. `None`: of a chat, which OpenAI describes; or there is none.
     pub(super) body: Option<Component>,
+    /// Whether that body is a form, and not JSON.
+    pub(super) is_form: bool,
     pub(super) answer: Answer,
 }
 
@@ -70,6 +72,7 @@ impl Route {
             handler,
             query: &[],
             body: None,
+            is_form: false,
             answer: Answer::Json,
         }
     }
@@ -83,6 +86,14 @@ impl Route {
     pub(super) fn takes<T: ToSchema>(self) -> Self {
         let body = Some(component::<T> as Component);
         Self { body, ..self }
+    }
+
+    /// It takes a form with what a `T` has.
+    pub(super) fn takes_form<T: ToSchema>(self) -> Self {
+        Self {
+            is_form: true,
+            ..self.takes::<T>()
+        }
     }
 
     /// It answers with a `T`.

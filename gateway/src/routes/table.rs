@@ -5,7 +5,7 @@ use utoipa::openapi::HttpMethod::{Delete, Get, Patch, Post};
 
 use super::{
     chat::{self, ChatRoute},
-    cookies, metrics, models, openapi, pages, probes,
+    cookies, introspection, metrics, models, openapi, pages, probes,
     route::{
         Access::{Admin, Client, Metrics, Open},
         Route,
@@ -13,8 +13,8 @@ use super::{
     status, traces, upstreams,
 };
 use crate::objects::{
-    AddedCookie, CookieObject, Deleted, ListObject, StatusObject, TraceObject, TraceWithSpans,
-    UpstreamObject, UpstreamTest,
+    AddedCookie, CookieObject, Deleted, Introspection, ListObject, StatusObject, TraceObject,
+    TraceWithSpans, UpstreamObject, UpstreamTest,
 };
 
 /// All routes, but for the parts that pages load.
@@ -95,6 +95,17 @@ pub(super) fn table() -> Vec<Route> {
     table.extend(cookie_routes());
     table.extend(upstream_routes());
     table.extend(monitoring_routes());
+    table.push(
+        Route::new(
+            Post,
+            "/auth/introspect",
+            Admin,
+            "Tells what an authorization code is worth that was issued here (RFC 7662)",
+            || routing::post(introspection::introspect),
+        )
+        .takes_form::<introspection::IntrospectionForm>()
+        .answers::<Introspection>(),
+    );
     table
 }
 

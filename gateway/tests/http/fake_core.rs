@@ -52,6 +52,7 @@ struct State {
     is_down: bool,
     upstreams_down: bool,
     store_down: bool,
+    is_unauthorized: bool,
     administration: Administration,
     monitoring: Monitoring,
 }
@@ -146,6 +147,11 @@ impl FakeCore {
     /// From now on nothing can be kept.
     pub(crate) fn loses_its_store(&self) {
         self.state().store_down = true;
+    }
+
+    /// From now on its authorization code is not good.
+    pub(crate) fn loses_its_authorization(&self) {
+        self.state().is_unauthorized = true;
     }
 
     pub(crate) fn goes_down(&self, is_down: bool, upstreams_down: bool) {
@@ -289,6 +295,7 @@ impl Health for FakeCore {
             "" => state.is_down,
             "upstreams" => state.upstreams_down,
             "store" => state.store_down,
+            "authorization" => state.is_unauthorized,
             other => return Err(Status::not_found(other)),
         };
         let status = if is_down {

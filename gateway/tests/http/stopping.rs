@@ -20,21 +20,21 @@ async fn readiness_follows_the_core_and_liveness_does_not() {
             false,
             200,
             200,
-            json!({ "status": "ok", "upstreams": "ok", "store": "ok" }),
+            json!({ "status": "ok", "upstreams": "ok", "store": "ok", "authorization": "ok" }),
         ),
         (
             false,
             true,
             200,
             503,
-            json!({ "status": "ok", "upstreams": "degraded", "store": "ok" }),
+            json!({ "status": "ok", "upstreams": "degraded", "store": "ok", "authorization": "ok" }),
         ),
         (
             true,
             true,
             503,
             503,
-            json!({ "status": "starting", "upstreams": "degraded", "store": "ok" }),
+            json!({ "status": "starting", "upstreams": "degraded", "store": "ok", "authorization": "ok" }),
         ),
     ];
     for (is_down, upstreams_down, shallow, deep, body) in table {
@@ -64,7 +64,24 @@ async fn a_store_that_fails_is_told_and_refuses_nobody() {
             (reply.status.as_u16(), reply.json()),
             (
                 200,
-                json!({ "status": "ok", "upstreams": "ok", "store": "degraded" })
+                json!({ "status": "ok", "upstreams": "ok", "store": "degraded", "authorization": "ok" })
+            )
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_authorization_it_is_ready_and_answers_nobody() {
+    let core = FakeCore::default();
+    let gateway = TestGateway::start(core.service()).await;
+    core.loses_its_authorization();
+    for (path, status) in [("/readyz", 200), ("/readyz?deep=1", 503)] {
+        let reply = gateway.get(path).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.json()),
+            (
+                status,
+                json!({ "status": "ok", "upstreams": "ok", "store": "ok", "authorization": "degraded" })
             )
         );
     }
@@ -78,7 +95,7 @@ async fn a_draining_gateway_is_not_ready_and_still_serves() {
     assert_eq!(reply.status, 503);
     assert_eq!(
         reply.json(),
-        json!({ "status": "draining", "upstreams": "ok", "store": "ok" })
+        json!({ "status": "draining", "upstreams": "ok", "store": "ok", "authorization": "ok" })
     );
     assert_eq!(gateway.get("/v1/models").await.status, 200);
 }

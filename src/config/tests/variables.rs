@@ -99,7 +99,7 @@ fn a_variable_one_letter_from_a_setting_warns() {
 #[test]
 fn settings_of_later_versions_warn() {
     let configuration = load(&[
-        ("AUTH_CODE", "x"),
+        ("TLS_CERT", "x"),
         ("API_KEY", "k"),
         ("API_PATH", "p"),
         ("LLM2API_METRICS_KEY", "m"),
@@ -107,8 +107,8 @@ fn settings_of_later_versions_warn() {
     assert_eq!(
         configuration.warnings,
         [
-            "AUTH_CODE is set, but this version does not use it yet",
             "LLM2API_METRICS_KEY is set, but this version does not use it yet",
+            "TLS_CERT is set, but this version does not use it yet",
         ]
     );
 }

@@ -49,6 +49,7 @@ pub(in super::super) fn config() -> Config {
         },
         search: SearchConfig::of_instances(Vec::new()),
         telemetry: TelemetryConfig::default(),
+        authorization: crate::config::AuthorizationConfig::default(),
     }
 }
 
