@@ -33,6 +33,7 @@ mod stage;
 mod access;
 mod administration;
 mod answers;
+mod authorization;
 mod bad_streams;
 mod chat_ui;
 mod cores;
