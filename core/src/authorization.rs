@@ -221,6 +221,11 @@ impl Authorization {
         self.checked().authority.as_str()
     }
 
+    /// Whether somebody else decides.
+    pub(crate) fn has_authority(&self) -> bool {
+        self.checked().authority.is_elsewhere()
+    }
+
     /// What checks the codes that are issued here.
     pub(crate) fn own_public_key(&self) -> &PublicKey {
         self.issuer.public_key()

@@ -236,6 +236,7 @@ impl Core {
                 monitor: Arc::clone(&monitor),
                 traces_kept,
                 administration: administration.clone(),
+                authorization: Arc::clone(&authorization),
                 running: stopping.running.clone(),
                 search: SearchInstances::of(&config.search),
                 store: store.clone(),

@@ -48,6 +48,7 @@ mod many;
 mod migration;
 mod model_files;
 mod models;
+mod monitoring;
 mod pool;
 mod prompts;
 mod readme;

@@ -69,6 +69,11 @@ impl Authority {
         }
     }
 
+    /// Whether it is another than the instance itself.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        !matches!(self.kind, Kind::Own)
+    }
+
     /// What an answer belongs to: one about another code, or of another authority, says nothing here.
     pub(super) fn fingerprint(&self, config: &AuthorizationConfig) -> [u8; blake3::OUT_LEN] {
         let mut hasher = blake3::Hasher::new();

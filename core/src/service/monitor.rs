@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status, async_trait, codegen::BoxStream};
 use self::status::View;
 use crate::{
     administration::Administration,
+    authorization::Authorization,
     config::SearchConfig,
     monitor::Monitor,
     store::{Store, TraceReader},
@@ -38,6 +39,7 @@ pub(crate) struct MonitorRpc {
     pub(crate) monitor: Arc<Monitor>,
     pub(crate) traces_kept: Arc<TraceReader>,
     pub(crate) administration: Administration,
+    pub(crate) authorization: Arc<Authorization>,
     /// Has a token of each chat that runs.
     pub(crate) running: TaskTracker,
     pub(crate) search: SearchInstances,

@@ -120,7 +120,7 @@ async fn no_value_of_a_cookie_is_in_files_logs_errors_or_pages(deployment: Deplo
 
     assert_clean("the log", stage.instance.log().as_bytes());
     assert!(!stage.instance.log().contains(ADMIN_KEY), "nor is the key");
-    // Killed, so that whatever it holds back is not written at its end.
+    // Ended, so that whatever it holds back is not written at its end.
     let killed = stage.instance.kill().await;
     let files = files(killed.data_dir());
     assert!(

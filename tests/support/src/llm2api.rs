@@ -42,9 +42,9 @@ pub struct Llm2Api {
     data: TempDir,
 }
 
-/// What is left of an instance that was killed: its state.
+/// What is left of an instance that has ended: its state.
 #[derive(Debug)]
-pub struct Killed {
+pub struct Ended {
     starting: Starting,
     data: TempDir,
 }
@@ -109,12 +109,26 @@ impl Llm2Api {
     }
 
     /// Kills all processes, as `kill -9` does.
-    pub async fn kill(mut self) -> Killed {
+    pub async fn kill(mut self) -> Ended {
         if let Some(core) = &mut self.core {
             core.kill().await;
         }
         self.gateway.kill().await;
-        Killed {
+        Ended {
+            starting: self.starting,
+            data: self.data,
+        }
+    }
+
+    /// Stops all processes, as an orchestrator does, and waits until they have ended.
+    ///
+    /// # Panics
+    ///
+    /// When they don't end.
+    pub async fn stop(mut self) -> Ended {
+        self.terminate();
+        within("all processes to end", self.ended()).await;
+        Ended {
             starting: self.starting,
             data: self.data,
         }
@@ -247,7 +261,7 @@ impl Starting {
     }
 }
 
-impl Killed {
+impl Ended {
     /// The folder with its state.
     #[must_use]
     pub fn data_dir(&self) -> &Path {

@@ -12,6 +12,14 @@ impl MonitorRpc {
         to.family("llm2api_build_info", "gauge", "The program; always 1.");
         let labels = [("version", env!("CARGO_PKG_VERSION"))];
         to.value("llm2api_build_info", &labels, 1);
+        let name = "llm2api_authorization_valid";
+        to.family(
+            name,
+            "gauge",
+            "Whether clients are let in, by the authorization code.",
+        );
+        let is_valid = self.authorization.view().state.admits();
+        to.value(name, &[], u8::from(is_valid));
         self.write_upstreams(&mut to);
         self.write_credentials(&mut to);
         to.family(

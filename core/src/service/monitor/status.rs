@@ -5,10 +5,13 @@ use std::{cmp::Reverse, sync::Arc, time::SystemTime};
 use llm2api_proto::{
     ContractError,
     v1::{
-        CookieFigures, Figures, KeyFigures, ModelFigures, Percentiles, SearchState, Status,
-        StatusView, TimelinePoint, Tokens, UpstreamFigures, Windows as WindowFigures,
+        AuthorizationState, CookieFigures, Figures, KeyFigures, ModelFigures, Percentiles,
+        SearchState, Status, StatusView, TimelinePoint, Tokens, UpstreamFigures,
+        Windows as WindowFigures,
     },
 };
+
+use prost_types::Timestamp;
 
 use super::{MonitorRpc, invalid};
 use crate::{
@@ -62,7 +65,7 @@ impl MonitorRpc {
                 .unwrap_or_default()
                 .as_secs_f64(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            authorization: None,
+            authorization: Some(self.authorization_state()),
             in_flight: i64::try_from(self.running.len()).unwrap_or(i64::MAX),
             windows: Some(windows(&tables.all, now)),
             models: models(tables, view, now),
@@ -81,6 +84,17 @@ impl MonitorRpc {
                 instances: self.search.hosts.clone(),
                 is_default: self.search.is_default,
             }),
+        }
+    }
+
+    fn authorization_state(&self) -> AuthorizationState {
+        let view = self.authorization.view();
+        let expires_at = view.claims.as_ref().and_then(|claims| claims.exp);
+        AuthorizationState {
+            state: view.state.as_str().to_owned(),
+            reason: view.reason.to_owned(),
+            expires_at: expires_at.map(|seconds| Timestamp { seconds, nanos: 0 }),
+            has_authority: self.authorization.has_authority(),
         }
     }
 
@@ -190,7 +204,7 @@ fn timeline(all: &Windows, window: Window, now: u64) -> Vec<TimelinePoint> {
     let seconds = all.slot_seconds(window) as f64;
     course
         .map(|(begins_at, counts)| TimelinePoint {
-            begins_at: Some(prost_types::Timestamp {
+            begins_at: Some(Timestamp {
                 seconds: i64::try_from(begins_at).unwrap_or(i64::MAX),
                 nanos: 0,
             }),
