@@ -81,6 +81,8 @@ enum Part {
     HangUps,
     /// Choosing a credential.
     Pool,
+    /// Watching what is done for a chat.
+    Monitor,
 }
 
 /// Everything that was measured; what wasn't is empty.
@@ -94,6 +96,7 @@ struct Measured {
     capacities: Vec<Capacity>,
     departures: Vec<Departures>,
     choosing: Option<Choosing>,
+    watching: Option<Duration>,
 }
 
 /// How long it takes to choose a credential, and to give it back.
@@ -180,6 +183,7 @@ async fn measure(
         capacities: Vec::new(),
         departures: Vec::new(),
         choosing: None,
+        watching: None,
     };
 
     if wanted(Part::Rounds) || wanted(Part::Syscalls) {
@@ -219,6 +223,10 @@ async fn measure(
             of_ten: llm2api_core::measure::choosing(10),
             of_ten_thousand: llm2api_core::measure::choosing(10_000),
         });
+    }
+    if wanted(Part::Monitor) {
+        eprintln!("watching a chat");
+        measured.watching = Some(llm2api_core::measure::watching());
     }
     Ok(measured)
 }

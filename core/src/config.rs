@@ -486,9 +486,8 @@ pub enum ClientAccess {
     Open,
 }
 
-#[cfg(test)]
 impl Config {
-    /// Upstreams with settings that hinder no test.
+    /// Upstreams with settings that hinder no test and no measurement.
     pub(crate) fn of_upstreams(upstreams: Vec<UpstreamConfig>) -> Self {
         let second = Duration::from_secs(1);
         Self {
@@ -529,7 +528,6 @@ impl Config {
     }
 }
 
-#[cfg(test)]
 impl SearchConfig {
     /// Searching at these instances, as by default.
     pub(crate) fn of_instances(instances: Vec<Url>) -> Self {
@@ -548,7 +546,6 @@ impl SearchConfig {
     }
 }
 
-#[cfg(test)]
 impl UpstreamConfig {
     /// An upstream with a name, and a list of models where it is given.
     pub(crate) fn named(name: &str, models: Option<&[&str]>) -> Self {

@@ -41,8 +41,7 @@ impl Registry {
         }
     }
 
-    /// A registry over adapters of the tests' own, one for each configured upstream, whose credentials are the configured ones.
-    #[cfg(test)]
+    /// A registry over adapters of the caller's own, one for each configured upstream, whose credentials are the configured ones.
     pub(crate) fn with_adapters(
         config: &crate::config::Config,
         adapters: Vec<Box<dyn crate::upstream::Upstream>>,
@@ -85,7 +84,6 @@ impl Registry {
     }
 
     /// A registry of the configured upstreams.
-    #[cfg(test)]
     pub(crate) fn of_config(config: &crate::config::Config) -> Self {
         let adapters = config
             .upstreams

@@ -108,6 +108,16 @@ pub(super) fn lines(measured: &Measured) -> Vec<Line> {
             2,
         ));
     }
+    if let Some(watching) = measured.watching {
+        lines.push(plain(
+            "noting what is done for a chat, and counting it",
+            watching.as_secs_f64() * 1e6,
+            3.0,
+            5.0,
+            " µs",
+            2,
+        ));
+    }
     lines
 }
 
