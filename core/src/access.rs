@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -21,7 +21,10 @@ use moka::sync::Cache;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::rules::Right;
-use crate::config::{AccessConfig, ClientAccess};
+use crate::{
+    config::{AccessConfig, ClientAccess},
+    keys::{ClientKey, KeyRing},
+};
 
 /// Wrong keys that an address may send in [`WRONG_KEY_WINDOW`] before further ones are not even looked at.
 const WRONG_KEYS: u32 = 100;
@@ -32,6 +35,8 @@ const MAX_COUNTED_ADDRESSES: u64 = 10_000;
 /// Who is let in.
 pub(crate) struct Access {
     keys: ArcSwap<Keys>,
+    /// The keys that are made here, beside those of the configuration.
+    made: Arc<KeyRing>,
     wrong_keys: Cache<IpAddr, Arc<AtomicU32>>,
 }
 
@@ -70,9 +75,10 @@ pub(crate) struct Client {
 }
 
 impl Access {
-    pub(crate) fn new(config: &AccessConfig) -> Self {
+    pub(crate) fn new(config: &AccessConfig, made: Arc<KeyRing>) -> Self {
         Self {
             keys: ArcSwap::from_pointee(Keys::new(config)),
+            made,
             wrong_keys: Cache::builder()
                 .max_capacity(MAX_COUNTED_ADDRESSES)
                 .time_to_live(WRONG_KEY_WINDOW)
@@ -93,15 +99,18 @@ impl Access {
     pub(crate) fn check(&self, right: Right, caller: Caller<'_>) -> Result<Client, ContractError> {
         let key = caller.key.filter(|key| !key.is_empty());
         let keys = self.keys.load();
-        if let Some(client) = key.and_then(|key| keys.known(key)) {
-            return match right {
-                Right::Open | Right::Client => Ok(client),
-                Right::Admin if client.is_admin => Ok(client),
-                Right::Admin => Err(ContractError::new(
-                    ErrorReason::InsufficientPermissions,
-                    "This needs the admin key; the key that was sent opens client endpoints only.",
-                )),
-            };
+        if let Some(key) = key {
+            let hash = blake3::hash(key.as_bytes());
+            if let Some(client) = keys.known(&hash) {
+                return match right {
+                    Right::Open | Right::Client => Ok(client),
+                    Right::Admin | Right::Introspection if client.is_admin => Ok(client),
+                    Right::Admin | Right::Introspection => Err(needs_admin()),
+                };
+            }
+            if let Some(made) = self.made.of_hash(&hash) {
+                return check_made(&made, right, caller.address);
+            }
         }
         let anonymous = Client {
             id: "anonymous".to_owned(),
@@ -109,7 +118,7 @@ impl Access {
         };
         let message = match (right, &keys.clients) {
             (Right::Open, _) | (Right::Client, Clients::Everybody) => return Ok(anonymous),
-            (Right::Client, Clients::PrivateAddresses) => {
+            (Right::Client, Clients::PrivateAddresses) if self.made.is_empty() => {
                 if !caller.is_address_untrusted && is_private(caller.address) {
                     return Ok(anonymous);
                 }
@@ -121,13 +130,18 @@ impl Access {
                      API_KEY=off to let everybody in)."
                 }
             }
-            (Right::Client, Clients::Keys(_)) if key.is_none() => {
+            (Right::Client, _) if key.is_none() => {
                 "No API key was sent. Send it as `Authorization: Bearer KEY`."
             }
             (Right::Admin, _) if key.is_none() => {
                 "This needs the admin key. Send it as `Authorization: Bearer KEY`."
             }
-            (Right::Client, Clients::Keys(_)) => "The API key that was sent is not known here.",
+            (Right::Introspection, _) if key.is_none() => {
+                "This needs the admin key, or a client key that may introspect. Send it as `Authorization: Bearer KEY`."
+            }
+            (Right::Client | Right::Introspection, _) => {
+                "The API key that was sent is not known here; it may have been revoked."
+            }
             (Right::Admin, _) => "The key that was sent is not the admin key.",
         };
         if key.is_some() {
@@ -149,6 +163,15 @@ impl Access {
     }
 }
 
+impl Client {
+    fn of_made(key: &ClientKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            is_admin: false,
+        }
+    }
+}
+
 impl Keys {
     fn new(config: &AccessConfig) -> Self {
         let hash = |key: &SecretString| blake3::hash(key.expose_secret().as_bytes());
@@ -163,29 +186,64 @@ impl Keys {
         }
     }
 
-    /// Who has this key.
-    fn known(&self, key: &str) -> Option<Client> {
-        let hash = blake3::hash(key.as_bytes());
-        if hash == self.admin {
+    /// Who has the key of this hash.
+    fn known(&self, hash: &Hash) -> Option<Client> {
+        if *hash == self.admin {
             return Some(Client {
                 id: "admin".to_owned(),
                 is_admin: true,
             });
         }
-        if self.gateway.is_some_and(|gateway| hash == gateway) {
+        if self.gateway.is_some_and(|gateway| *hash == gateway) {
             return Some(Client {
                 id: "gateway".to_owned(),
                 is_admin: true,
             });
         }
         match &self.clients {
-            Clients::Keys(keys) if keys.contains(&hash) => Some(Client {
+            Clients::Keys(keys) if keys.contains(hash) => Some(Client {
                 id: format!("key_{}", &hash.to_hex()[..16]),
                 is_admin: false,
             }),
             Clients::Keys(_) | Clients::PrivateAddresses | Clients::Everybody => None,
         }
     }
+}
+
+/// Decides whether a key that was made here has a right. It is never admin.
+fn check_made(key: &ClientKey, right: Right, address: IpAddr) -> Result<Client, ContractError> {
+    let refused = |reason, message: &str| Err(ContractError::new(reason, message));
+    if right == Right::Open {
+        return Ok(Client::of_made(key));
+    }
+    if key.is_expired(SystemTime::now()) {
+        return refused(
+            ErrorReason::InvalidApiKey,
+            "The API key that was sent has expired; ask the operator for another, or for more time.",
+        );
+    }
+    if !key.may_come_from(address) {
+        return refused(
+            ErrorReason::InsufficientPermissions,
+            "The API key that was sent is not allowed from this network.",
+        );
+    }
+    match right {
+        Right::Open | Right::Client => Ok(Client::of_made(key)),
+        Right::Introspection if key.settings.may_introspect => Ok(Client::of_made(key)),
+        Right::Introspection => refused(
+            ErrorReason::InsufficientPermissions,
+            "The API key that was sent may not introspect; its operator can allow it.",
+        ),
+        Right::Admin => Err(needs_admin()),
+    }
+}
+
+fn needs_admin() -> ContractError {
+    ContractError::new(
+        ErrorReason::InsufficientPermissions,
+        "This needs the admin key; the key that was sent opens client endpoints only.",
+    )
 }
 
 /// What counts as one address: of IPv6 the network of a site, whose host chooses the rest.

@@ -9,7 +9,12 @@ use std::{
 use llm2api_proto::{ContractError, v1::Model};
 use prost_types::Timestamp;
 
-use crate::{chat::model_not_found, registry::Registry, router};
+use crate::{
+    admission::Permit,
+    chat::model_not_found,
+    registry::{Registry, Routing},
+    router,
+};
 
 /// Who owns names that stand for several upstreams.
 const OURS: &str = "llm2api";
@@ -37,8 +42,15 @@ impl Catalog {
         self.registry.first_lists().await;
     }
 
-    /// All models, each once: by upstream in the operator's order, then aliases and the operator's own names.
-    pub(crate) fn list(&self) -> Vec<Model> {
+    /// All models that may be asked, each once: by upstream in the operator's order, then aliases and the operator's own names.
+    pub(crate) fn list(&self, permit: &Permit) -> Vec<Model> {
+        let routing = self.registry.routing();
+        let mut models = self.all(&routing);
+        models.retain(|model| permit.allows_model(&routing, &model.id));
+        models
+    }
+
+    fn all(&self, routing: &Routing) -> Vec<Model> {
         let mut seen = HashSet::new();
         let mut models = Vec::new();
         let mut add = |id: &str, created: Option<i64>, owned_by: &str| {
@@ -46,7 +58,6 @@ impl Catalog {
                 models.push(self.model(id, created, owned_by));
             }
         };
-        let routing = self.registry.routing();
         for entry in &routing.entries {
             for listed in entry.model_list.known().models().unwrap_or_default() {
                 if !entry.model_list.is_lost(&listed.id) {
@@ -58,7 +69,7 @@ impl Catalog {
             }
         }
         for alias in routing.names.aliases.keys() {
-            if let Some(route) = router::route(&routing, alias) {
+            if let Some(route) = router::route(routing, alias) {
                 let owner = route
                     .candidates
                     .first()
@@ -76,13 +87,18 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// `MODEL_NOT_FOUND`.
-    pub(crate) fn get(&self, id: &str) -> Result<Model, ContractError> {
-        if let Some(model) = self.list().into_iter().find(|model| model.id == id) {
+    /// `MODEL_NOT_FOUND`; so for those that may not be asked.
+    pub(crate) fn get(&self, id: &str, permit: &Permit) -> Result<Model, ContractError> {
+        let routing = self.registry.routing();
+        if !permit.allows_model(&routing, id) {
+            return Err(model_not_found(id));
+        }
+        let mut all = self.all(&routing).into_iter();
+        if let Some(model) = all.find(|model| model.id == id) {
             return Ok(model);
         }
         // `upstream/id` is a name too, though none that is listed.
-        let route = router::route(&self.registry.routing(), id).filter(|route| route.is_renamed);
+        let route = router::route(&routing, id).filter(|route| route.is_renamed);
         let candidate = route.as_ref().and_then(|route| route.candidates.first());
         candidate
             .map(|candidate| self.model(id, None, candidate.entry.name()))

@@ -11,6 +11,8 @@ mod committed;
 mod estimate;
 mod ledger;
 mod outcome;
+mod pass;
+mod permission;
 mod validate;
 mod web;
 
@@ -37,8 +39,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use self::{attempts::Attempts, committed::Committed, web::Searching};
+use self::{attempts::Attempts, committed::Committed, pass::Pass, web::Searching};
 use crate::{
+    admission::Permit,
     config::{Config, WebSearch},
     monitor::{Asked, Monitor, RequestContext, SearchRecord},
     registry::Registry,
@@ -163,7 +166,7 @@ impl Chats {
     ) -> Result<AnswerStream, ContractError> {
         validate::validate(&request)?;
         web::remove_blocks(&mut request);
-        let (searching, query) = self.searching(&request);
+        let (searching, query) = self.searching(&request, &ledger.pass().permit);
         if self.registry.routing().entries.is_empty() {
             return Err(outcome::no_upstream());
         }
@@ -180,10 +183,12 @@ impl Chats {
             .zip(ledger.context())
             .map(|(_, context)| context.clone())
             .unwrap_or_default();
+        let asked_with = ledger.pass().beside();
         let started = ledger.started();
         let search = async {
             if let (Some(searching), Some(query)) = (&searching, &query) {
-                Box::pin(self.search(searching, query, &request, &asked_by, started)).await;
+                Box::pin(self.search(searching, query, &request, (&asked_by, asked_with), started))
+                    .await;
             }
             std::future::pending::<Infallible>().await
         };
@@ -220,6 +225,11 @@ impl Chats {
             .fallback_model
             .as_deref()
             .filter(|&fallback| fallback != request.model);
+        let may_fall_back = |fallback: &str| {
+            let permit = attempts.permit();
+            permit.allows_model(&self.registry.routing(), fallback)
+        };
+        let fallback = fallback.filter(|fallback| may_fall_back(fallback));
         match fallback {
             Some(fallback) if outcome::another_may_answer(&error) && any_model_will_do(request) => {
                 tracing::warn!(request_id, model = request.model, fallback, %error, "falling back");
@@ -236,10 +246,17 @@ impl Chats {
     }
 
     /// The web search for a request, where it asks for one, and what to search for, where there is something.
-    fn searching(&self, request: &ChatRequest) -> (Option<Searching>, Option<Query>) {
+    fn searching(
+        &self,
+        request: &ChatRequest,
+        permit: &Permit,
+    ) -> (Option<Searching>, Option<Query>) {
         let is_always = request.web_search || self.searches_for_all;
         if !is_always && request.web_search_options_json.is_empty() {
             return (None, None);
+        }
+        if !permit.allows_search() {
+            return (Some(Searching::denied(request)), None);
         }
         let searching = Searching::new(request, is_always, self.shows_search_block);
         if !self.search.is_on() || !(is_always || self.any_upstream_leaves_it_to_us(request)) {
@@ -268,7 +285,7 @@ impl Chats {
         searching: &Searching,
         query: &Query,
         request: &ChatRequest,
-        asked_by: &RequestContext,
+        (asked_by, pass): (&RequestContext, Pass),
         chat_started: Instant,
     ) {
         let began = chat_started.elapsed();
@@ -281,7 +298,7 @@ impl Chats {
             },
             ..asked_by.clone()
         };
-        let ask = |asked: ChatRequest| self.text_of_answer(asked, part);
+        let ask = |asked: ChatRequest| self.text_of_answer(asked, part, pass);
         let found = self.search.search_rewritten(query, request, ask).await;
         if !found.why.is_empty() {
             let (status, why) = (found.status.as_str(), &found.why);
@@ -308,8 +325,10 @@ impl Chats {
         &self,
         request: ChatRequest,
         asked_by: RequestContext,
+        pass: Pass,
     ) -> Option<String> {
         let mut ledger = Ledger::of_part(&self.monitor, asked_by, Asked::of(&request));
+        ledger.let_in(pass);
         let answered = Box::pin(self.answer_or_fall_back(&request, None, &mut ledger)).await;
         let Ok(AnswerStream::Whole(Some(response))) = answered else {
             return None;

@@ -14,6 +14,7 @@ use llm2api_proto::{
         authorization_service_server::AuthorizationServiceServer,
         chat_service_server::{ChatService, ChatServiceServer},
         cookie_service_server::CookieServiceServer,
+        key_service_server::KeyServiceServer,
         model_service_server::ModelServiceServer,
         monitor_service_server::MonitorServiceServer,
         search_service_server::SearchServiceServer,
@@ -33,16 +34,18 @@ use tower::{ServiceExt, util::BoxCloneSyncService};
 use crate::{
     access::Access,
     administration::{Administration, Setup},
+    admission::Admission,
     authorization::Authorization,
     catalog::Catalog,
     chat::Chats,
     config::{Config, UpstreamKind},
     health::Health,
+    keys::{KeyAdministration, KeyRing},
     monitor::Monitor,
     registry::{Background, Entry, LIST_INTERVAL, Registry, Routing},
     search::{Search, SearchError},
     service::{
-        AccessRpc, AuthorizationRpc, Authorize, ChatRpc, CookieRpc, ModelRpc, MonitorRpc,
+        AccessRpc, AuthorizationRpc, Authorize, ChatRpc, CookieRpc, KeyRpc, ModelRpc, MonitorRpc,
         PortServices, SearchInstances, SearchRpc, UpstreamRpc,
     },
     store::{Store, StoreError, Writer},
@@ -140,6 +143,7 @@ pub struct UpstreamOverview {
 pub struct Core {
     registry: Arc<Registry>,
     administration: Administration,
+    keys: KeyAdministration,
     access: Arc<Access>,
     authorization: Arc<Authorization>,
     chat: ChatRpc,
@@ -181,10 +185,21 @@ impl Core {
         let kept = std::mem::take(&mut loaded.authorization);
         let authorization = Arc::new(Authorization::new(&config, store.clone(), kept).await?);
         let registry = Arc::new(Registry::new(Routing::default()));
+        let ring = Arc::new(KeyRing::default());
+        let keys = KeyAdministration::new(
+            Arc::clone(&ring),
+            store.clone(),
+            std::mem::take(&mut loaded.keys),
+            &mut loaded.meters,
+        );
+        let admission = Arc::new(Admission::new(
+            Arc::clone(&ring),
+            Arc::clone(&authorization),
+        ));
         let (administration, begun) =
             Administration::new(config.clone(), Arc::clone(&registry), store.clone(), loaded)
                 .await?;
-        let access = Arc::new(Access::new(&config.access));
+        let access = Arc::new(Access::new(&config.access, ring));
         let chats = Arc::new(Chats::new(
             &config,
             Arc::clone(&registry),
@@ -202,7 +217,7 @@ impl Core {
         let (reporter, health_service) = tonic_health::server::health_reporter();
         let chat = ChatRpc {
             chats,
-            authorization: Arc::clone(&authorization),
+            admission: Arc::clone(&admission),
             refusing: stopping.refusing.clone(),
             running: stopping.running.clone(),
         };
@@ -213,12 +228,9 @@ impl Core {
             .add_service(chat_server.clone())
             .add_service(ModelServiceServer::new(ModelRpc {
                 catalog,
-                authorization: Arc::clone(&authorization),
+                admission: Arc::clone(&admission),
             }))
-            .add_service(SearchServiceServer::new(SearchRpc {
-                search,
-                authorization: Arc::clone(&authorization),
-            }))
+            .add_service(SearchServiceServer::new(SearchRpc { search, admission }))
             .add_service(AccessServiceServer::new(AccessRpc {
                 access: Arc::clone(&access),
                 authorization: Arc::clone(&authorization),
@@ -242,6 +254,7 @@ impl Core {
                 store: store.clone(),
                 ending: stopping.ending.clone(),
             }))
+            .add_service(KeyServiceServer::new(KeyRpc { keys: keys.clone() }))
             .add_service(health_service);
         let descriptors = || {
             reflection::Builder::configure()
@@ -267,6 +280,7 @@ impl Core {
         Ok(Self {
             registry,
             administration,
+            keys,
             access,
             authorization,
             chat,
@@ -302,6 +316,10 @@ impl Core {
             .monitor
             .run(&self.background.store, &self.stopping.ending);
         tokio::pin!(monitoring);
+        let keys = self.keys.clone();
+        let ending = self.stopping.ending.clone();
+        let mut meters = JoinSet::new();
+        meters.spawn(async move { keys.run(ending).await });
         let mut is_draining = false;
         let mut store_is_well = self.background.store.is_well();
         let mut checks = pin!(self.authorization.run(&self.background.health));
@@ -323,10 +341,12 @@ impl Core {
         // What was begun is still to be stored.
         self.administration.end().await;
         upstreams.join_all().await;
-        // Answers that were told to end are noted when they have.
+        meters.join_all().await;
+        // Answers that were told to end are noted, and settle what they have used, when they have.
         self.stopping.running.close();
         let _ = tokio::time::timeout(LAST_WORDS, self.stopping.running.wait()).await;
         self.monitor.save(&self.background.store).await;
+        self.keys.end().await;
         to_run.closing.cancel();
         to_run.writer.join_all().await;
     }

@@ -3,12 +3,15 @@
 
 mod access;
 mod administration;
+mod admission;
 pub mod authorization;
 mod catalog;
 mod chat;
 pub mod config;
 mod core;
 mod health;
+mod keys;
+mod limits;
 #[doc(hidden)]
 pub mod measure;
 mod model_list;

@@ -144,6 +144,19 @@ fn find(routing: &Routing, asked: &str) -> Route {
     }
 }
 
+/// The id behind an upstream's name, where what is asked for is `upstream/id` and no name of its own.
+pub(crate) fn id_at_upstream<'a>(routing: &'a Routing, asked: &'a str) -> Option<&'a str> {
+    let (_, id) = addressed(routing, asked)?;
+    let names = &routing.names;
+    let is_listed = |entry: &Arc<Entry>| {
+        entry.config.aliases.contains_key(asked) || entry.model_list.has(asked)
+    };
+    let is_name = names.models.contains_key(asked)
+        || names.aliases.contains_key(asked)
+        || routing.entries.iter().any(is_listed);
+    (!is_name).then_some(id)
+}
+
 /// Reads `upstream/id`.
 fn addressed<'a>(routing: &'a Routing, asked: &'a str) -> Option<(&'a Arc<Entry>, &'a str)> {
     let (name, model) = asked.split_once('/')?;

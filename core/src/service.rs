@@ -5,6 +5,7 @@ mod authorization;
 mod authorize;
 mod chat;
 mod cookie;
+mod key;
 mod model;
 mod monitor;
 mod port;
@@ -17,6 +18,7 @@ pub(crate) use self::{
     authorize::Authorize,
     chat::ChatRpc,
     cookie::CookieRpc,
+    key::KeyRpc,
     model::ModelRpc,
     monitor::{MonitorRpc, SearchInstances},
     port::PortServices,

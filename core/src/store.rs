@@ -1,5 +1,5 @@
-//! What must survive: credentials, upstreams that somebody added, model lists, authorization codes, and conversations that are still to
-//! be deleted.
+//! What must survive: credentials, upstreams that somebody added, model lists, client keys and what is counted of them, authorization
+//! codes, and conversations that are still to be deleted.
 //!
 //! One SQLite database, one [`Writer`] that owns the connection, and any number of [`Store`]s that hand it what is to be changed and
 //! are told when it is done. All is read once, at the start. What is secret is sealed before it is handed over, under a key that
@@ -7,6 +7,7 @@
 
 mod authorization;
 mod change;
+mod client_keys;
 mod counts;
 mod credential_form;
 mod database;
@@ -26,6 +27,7 @@ mod unlocking;
 mod writer;
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -45,8 +47,8 @@ use self::{
     unlocking::Unlocked,
     writer::Job,
 };
-pub use self::{error::StoreError, secret_key::SecretKey};
 pub(crate) use self::{
+    client_keys::StoredKey,
     fingerprint::Fingerprint,
     records::{
         CredentialUsage, StoredAuthorization, StoredCode, StoredConversation, StoredCredential,
@@ -55,8 +57,10 @@ pub(crate) use self::{
     traces::{StoredTrace, TraceFilter, TraceReader},
     writer::Writer,
 };
+pub use self::{error::StoreError, secret_key::SecretKey};
 use crate::{
     config::StoreConfig,
+    limits::SavedMeter,
     monitor::{KeptCounts, KeptTrace},
     pool::{CredentialId, SavedStanding},
     upstream::Credential,
@@ -93,6 +97,10 @@ pub(crate) struct Loaded {
     pub(crate) counts: Vec<KeptCounts>,
     /// What belongs to authorization codes.
     pub(crate) authorization: StoredAuthorization,
+    /// The keys with which clients are let in.
+    pub(crate) keys: Vec<StoredKey>,
+    /// What was counted of whoever has limits, by its name.
+    pub(crate) meters: HashMap<String, SavedMeter>,
 }
 
 /// Who adds a credential.

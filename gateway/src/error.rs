@@ -120,12 +120,14 @@ fn own_status(reason: ErrorReason) -> StatusCode {
         ErrorReason::InvalidApiKey => StatusCode::UNAUTHORIZED,
         ErrorReason::InsufficientPermissions
         | ErrorReason::ModelNotAllowed
+        | ErrorReason::WebSearchNotAllowed
         | ErrorReason::AuthorizationInvalid => StatusCode::FORBIDDEN,
         ErrorReason::ModelNotFound
         | ErrorReason::UnknownUrl
         | ErrorReason::CookieNotFound
         | ErrorReason::UpstreamNotFound
         | ErrorReason::CodeNotFound
+        | ErrorReason::KeyNotFound
         | ErrorReason::TraceNotFound => StatusCode::NOT_FOUND,
         ErrorReason::MethodNotSupported => StatusCode::METHOD_NOT_ALLOWED,
         ErrorReason::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -207,6 +209,8 @@ fn code(reason: ErrorReason) -> Option<String> {
         | ErrorReason::TraceNotFound
         | ErrorReason::ReadOnly
         | ErrorReason::StoreError
+        | ErrorReason::KeyNotFound
+        | ErrorReason::WebSearchNotAllowed
         | ErrorReason::AuthorizationInvalid
         | ErrorReason::CodeNotFound => Some(reason.as_info_reason().to_ascii_lowercase()),
     }

@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, fmt, time::Duration};
 
-use tonic::Status;
+use tonic::{Status, codegen::http::HeaderMap, metadata::MetadataMap};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::v1::ErrorReason;
+use crate::{rate_limits::RateLimits, v1::ErrorReason};
 
 /// The domain of our `google.rpc.ErrorInfo` (AIP-193).
 const DOMAIN: &str = "llm2api";
@@ -31,6 +31,8 @@ pub struct ContractError {
     pub retry_after: Option<Duration>,
     /// What the upstream said, where its own error is passed on.
     pub passed_on: Option<PassedOn>,
+    /// What the limits of the key or code leave, where one of them was the reason.
+    pub rate_limits: Option<Box<RateLimits>>,
 }
 
 /// An upstream's own error, passed on to the client.
@@ -53,6 +55,7 @@ impl ContractError {
             param: None,
             retry_after: None,
             passed_on: None,
+            rate_limits: None,
         }
     }
 
@@ -103,7 +106,13 @@ impl From<ContractError> for Status {
         if let Some(retry_after) = error.retry_after {
             details.set_retry_info(Some(retry_after));
         }
-        Status::with_error_details(error.reason.grpc_code(), error.message, details)
+        let code = error.reason.grpc_code();
+        let mut metadata = HeaderMap::new();
+        if let Some(rate_limits) = error.rate_limits {
+            rate_limits.write(&mut metadata);
+        }
+        let metadata = MetadataMap::from_headers(metadata);
+        Status::with_error_details_and_metadata(code, error.message, details, metadata)
     }
 }
 
@@ -128,6 +137,9 @@ impl ContractError {
             param: text(PARAM),
             retry_after: details.retry_info().and_then(|info| info.retry_delay),
             passed_on,
+            rate_limits: Some(RateLimits::read(status.metadata().as_ref()))
+                .filter(|limits| !limits.is_empty())
+                .map(Box::new),
         })
     }
 }
@@ -135,6 +147,7 @@ impl ContractError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate_limits::RateLimit;
 
     #[test]
     fn an_error_crosses_as_a_status_and_back() {
@@ -148,6 +161,14 @@ mod tests {
                 error_type: Some("requests".to_owned()),
                 code: None,
             }),
+            rate_limits: Some(Box::new(RateLimits::new(
+                Some(RateLimit {
+                    limit: 60,
+                    remaining: 0,
+                    reset: Some(Duration::from_secs(7)),
+                }),
+                None,
+            ))),
         };
         let status = Status::from(error.clone());
         assert_eq!(status.code(), tonic::Code::ResourceExhausted);

@@ -9,12 +9,14 @@ pub mod codec;
 mod error;
 mod json_object;
 pub mod metadata;
+mod rate_limits;
 mod reason;
 mod span;
 pub mod telemetry_names;
 mod trace_context;
 
 pub use error::{ContractError, PassedOn};
+pub use rate_limits::{RATE_LIMIT_HEADERS, RateLimit, RateLimits};
 pub use span::{Parent, Span, SpanSink};
 pub use trace_context::{TraceContext, TraceState, new_span_id};
 

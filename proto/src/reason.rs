@@ -39,14 +39,16 @@ impl ErrorReason {
             | Self::CookieInvalid
             | Self::ReadOnly => Code::InvalidArgument,
             Self::InvalidApiKey => Code::Unauthenticated,
-            Self::InsufficientPermissions | Self::ModelNotAllowed | Self::AuthorizationInvalid => {
-                Code::PermissionDenied
-            }
+            Self::InsufficientPermissions
+            | Self::ModelNotAllowed
+            | Self::WebSearchNotAllowed
+            | Self::AuthorizationInvalid => Code::PermissionDenied,
             Self::ModelNotFound
             | Self::UnknownUrl
             | Self::CookieNotFound
             | Self::CodeNotFound
             | Self::UpstreamNotFound
+            | Self::KeyNotFound
             | Self::TraceNotFound => Code::NotFound,
             Self::RequestTooLarge
             | Self::RateLimitExceeded
@@ -74,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_reason_reads_back_what_it_writes() {
-        for number in 0..=39 {
+        for number in 0..=43 {
             let reason = ErrorReason::try_from(number).expect("the numbers have no gap");
             assert_eq!(
                 ErrorReason::from_info_reason(reason.as_info_reason()),

@@ -7,6 +7,8 @@ pub(crate) enum Right {
     Open,
     /// Whoever may use models.
     Client,
+    /// Whoever may ask what authorization codes are worth: the operator, and client keys of which that was said.
+    Introspection,
     /// The operator.
     Admin,
 }
@@ -23,6 +25,8 @@ const ROUTES: &[(&str, Right)] = &[
     ("GET /readyz", Right::Open),
     ("GET /openapi.json", Right::Open),
     ("GET /cookie", Right::Open),
+    ("GET /key", Right::Open),
+    ("POST /auth/introspect", Right::Introspection),
     ("GET /assets/{name}", Right::Open),
 ];
 
@@ -36,6 +40,7 @@ const SERVICES: &[(&str, Right)] = &[
     ("llm2api.v1.CookieService", Right::Admin),
     ("llm2api.v1.UpstreamService", Right::Admin),
     ("llm2api.v1.MonitorService", Right::Admin),
+    ("llm2api.v1.KeyService", Right::Admin),
     ("grpc.health.v1.Health", Right::Open),
     ("grpc.reflection.v1.ServerReflection", Right::Open),
     ("grpc.reflection.v1alpha.ServerReflection", Right::Open),

@@ -4,11 +4,14 @@ const LOOPBACK: &str = "127.0.0.1";
 const PUBLIC: &str = "203.0.113.9";
 
 fn access(clients: ClientAccess) -> Access {
-    Access::new(&AccessConfig {
-        clients,
-        admin_key: "admin-key".to_owned().into(),
-        core_key: Some("core-key".to_owned().into()),
-    })
+    Access::new(
+        &AccessConfig {
+            clients,
+            admin_key: "admin-key".to_owned().into(),
+            core_key: Some("core-key".to_owned().into()),
+        },
+        Arc::default(),
+    )
 }
 
 fn caller<'a>(key: Option<&'a str>, address: &str) -> Caller<'a> {

@@ -20,6 +20,7 @@ use super::{
     web::{Searching, Weaver},
 };
 use crate::{
+    admission::Permit,
     pool::Lease,
     registry::Entry,
     router::Candidate,
@@ -78,6 +79,11 @@ impl<'a> Attempts<'a> {
             counted: 0,
             free: 0,
         }
+    }
+
+    /// What the client may have.
+    pub(super) fn permit(&self) -> &Permit {
+        &self.ledger.pass().permit
     }
 
     /// Tries the upstreams of a model until one answers.
@@ -261,7 +267,11 @@ impl<'a> Attempts<'a> {
         self.ledger.begun(start_of(&opening.events));
         self.ledger.searched(searching.and_then(Searching::record));
         let replaced = replacement.and_then(SetOnce::get).and_then(Option::as_ref);
-        let mut count = UsageCount::new(replaced.unwrap_or(self.request), entry.usage_reporting());
+        let mut count = UsageCount::new(
+            replaced.unwrap_or(self.request),
+            entry.usage_reporting(),
+            self.ledger.pass().account.clone(),
+        );
         count.read(&opening.events);
         // What is woven in is not the model's, and not counted.
         let mut weaver = searching

@@ -209,6 +209,7 @@ impl Stream for Committed {
                 }
                 Phase::Estimating(mut estimate) => match estimate.as_mut().poll(context) {
                     Poll::Ready(Some(usage)) => {
+                        this.ledger.settle();
                         this.ledger.estimated((&usage).into());
                         let event = ChatEvent {
                             event: Some(Event::Usage(usage)),
@@ -218,7 +219,11 @@ impl Stream for Committed {
                             events: vec![event],
                         })));
                     }
-                    Poll::Ready(None) => return Poll::Ready(None),
+                    Poll::Ready(None) => {
+                        // Who hears of the end may ask again at once.
+                        this.ledger.settle();
+                        return Poll::Ready(None);
+                    }
                     Poll::Pending => {
                         this.phase = Phase::Estimating(estimate);
                         return Poll::Pending;

@@ -8,6 +8,7 @@ use llm2api_proto::v1::{
 };
 
 use crate::{
+    limits::{Account, Cost, Tokens},
     monitor::TokenCount,
     registry::{Entry, UsageReporting},
 };
@@ -31,6 +32,8 @@ pub(super) struct UsageCount {
     reported: Option<TokenCount>,
     /// Why choices ended.
     pub(super) finish_reasons: Vec<FinishReason>,
+    /// Told at the end what was used, whichever end that is.
+    account: Option<Arc<Account>>,
 }
 
 /// The beginning of a text, and the length of all of it.
@@ -71,35 +74,25 @@ impl Sample {
 
 impl UsageCount {
     /// Begins to count for a request.
-    pub(super) fn new(request: &ChatRequest, reporting: UsageReporting) -> Self {
+    pub(super) fn new(
+        request: &ChatRequest,
+        reporting: UsageReporting,
+        account: Option<Arc<Account>>,
+    ) -> Self {
         let max_bytes = if reporting == UsageReporting::Reported {
             0
         } else {
             MAX_COUNTED_BYTES
         };
         let mut prompt = Sample::new(max_bytes);
-        for message in &request.messages {
-            prompt.add(&message.role);
-            prompt.add(message.content.as_deref().unwrap_or_default());
-            for part in &message.content_parts {
-                if let Some(Part::Text(text)) = &part.part {
-                    prompt.add(text);
-                }
-            }
-            for call in &message.tool_calls {
-                match &call.call {
-                    Some(Call::Function(function)) => prompt.add(&function.arguments),
-                    Some(Call::Custom(custom)) => prompt.add(&custom.input),
-                    None => {}
-                }
-            }
-        }
+        for_each_text(request, |text| prompt.add(text));
         Self {
             prompt,
             completion: Sample::new(max_bytes),
             message_count: request.messages.len(),
             reported: None,
             finish_reasons: Vec::new(),
+            account,
         }
     }
 
@@ -121,7 +114,7 @@ impl UsageCount {
                         }
                     }
                 }
-                Some(Event::Usage(usage)) => self.reported = Some(usage.into()),
+                Some(Event::Usage(usage)) => self.note(usage),
                 Some(Event::Finish(finish)) => self.finish_reasons.push(finish.reason()),
                 Some(Event::Start(_)) | None => {}
             }
@@ -129,23 +122,30 @@ impl UsageCount {
     }
 
     /// Ends the count: an estimate where the upstream reported nothing.
-    pub(super) async fn finish(self, entry: &Arc<Entry>) -> Option<Usage> {
+    pub(super) async fn finish(mut self, entry: &Arc<Entry>) -> Option<Usage> {
         if self.reported.is_some() {
             entry.note_usage_reporting(UsageReporting::Reported);
             return None;
         }
         entry.note_usage_reporting(UsageReporting::Silent);
         // Tokenizing takes milliseconds, and the first time some hundred to build the vocabulary: not on a worker.
-        tokio::task::spawn_blocking(move || self.estimate())
-            .await
-            .ok()
+        let estimated = tokio::task::spawn_blocking(move || {
+            let usage = self.estimate();
+            self.note(&usage);
+            usage
+        });
+        estimated.await.ok()
+    }
+
+    fn note(&mut self, usage: &Usage) {
+        self.reported = Some(usage.into());
     }
 
     /// What it cost so far: what the upstream reported, else a guess by the length.
     pub(super) fn so_far(&self) -> TokenCount {
         let guess = |sample: &Sample| sample.all_bytes.div_ceil(BYTES_PER_TOKEN) as u64;
         self.reported.unwrap_or_else(|| TokenCount {
-            input: guess(&self.prompt),
+            input: prompt_tokens(self.prompt.all_bytes, self.message_count),
             output: guess(&self.completion),
             is_estimated: true,
             ..TokenCount::default()
@@ -162,6 +162,55 @@ impl UsageCount {
             total_tokens: prompt_tokens.saturating_add(completion_tokens),
             estimated: true,
             ..Usage::default()
+        }
+    }
+}
+
+/// An answer that is broken off, or whose client leaves, has used what went by until then.
+impl Drop for UsageCount {
+    fn drop(&mut self) {
+        if let Some(account) = &self.account {
+            let TokenCount { input, output, .. } = self.so_far();
+            account.used(Tokens { input, output });
+        }
+    }
+}
+
+/// What a request may cost, as far as its length tells.
+pub(super) fn cost(request: &ChatRequest) -> Cost {
+    let mut bytes = 0;
+    for_each_text(request, |text| bytes += text.len());
+    let bound = request.max_completion_tokens.or(request.max_tokens);
+    let bound = bound.and_then(|bound| u64::try_from(bound).ok());
+    let choices = request.n.and_then(|n| u64::try_from(n).ok()).unwrap_or(1);
+    Cost {
+        input: prompt_tokens(bytes, request.messages.len()),
+        max_output: bound.map(|bound| bound.saturating_mul(choices)),
+    }
+}
+
+/// The tokens of a prompt of so many bytes, without looking at them.
+fn prompt_tokens(bytes: usize, message_count: usize) -> u64 {
+    let tokens = bytes.div_ceil(BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * (message_count + 1);
+    u64::try_from(tokens).unwrap_or(u64::MAX)
+}
+
+/// All texts of a request that a model reads, in order.
+fn for_each_text<'a>(request: &'a ChatRequest, mut read: impl FnMut(&'a str)) {
+    for message in &request.messages {
+        read(&message.role);
+        read(message.content.as_deref().unwrap_or_default());
+        for part in &message.content_parts {
+            if let Some(Part::Text(text)) = &part.part {
+                read(text);
+            }
+        }
+        for call in &message.tool_calls {
+            match &call.call {
+                Some(Call::Function(function)) => read(&function.arguments),
+                Some(Call::Custom(custom)) => read(&custom.input),
+                None => {}
+            }
         }
     }
 }

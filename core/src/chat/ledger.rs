@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use llm2api_proto::{ContractError, TraceContext, v1::ChatStart};
 use tokio::time::Instant;
 
-use super::estimate::UsageCount;
+use super::{estimate::UsageCount, pass::Pass};
 use crate::{
     monitor::{
         Asked, Attempt, ChatRecord, End, Monitor, Outcome, PassedOver, RequestContext,
@@ -28,6 +28,8 @@ pub(crate) struct Ledger {
     /// `None`: another ledger goes on with it.
     record: Option<Box<ChatRecord>>,
     monitor: Arc<Monitor>,
+    /// What lets the request in.
+    pass: Pass,
 }
 
 impl Ledger {
@@ -36,6 +38,7 @@ impl Ledger {
         Self {
             record: Some(Box::new(ChatRecord::new(context, asked))),
             monitor: Arc::clone(monitor),
+            pass: Pass::default(),
         }
     }
 
@@ -60,6 +63,7 @@ impl Ledger {
         Self {
             record: self.record.take(),
             monitor: Arc::clone(&self.monitor),
+            pass: std::mem::take(&mut self.pass),
         }
     }
 
@@ -107,6 +111,21 @@ impl Ledger {
         };
         record.is_kept = record.is_kept || self.monitor.keeps_another();
         record.is_kept
+    }
+
+    /// Takes what lets the request in.
+    pub(super) fn let_in(&mut self, pass: Pass) {
+        self.pass = pass;
+    }
+
+    /// What lets the request in.
+    pub(super) fn pass(&self) -> &Pass {
+        &self.pass
+    }
+
+    /// Takes note that nothing more will be used.
+    pub(crate) fn settle(&mut self) {
+        self.pass.account = None;
     }
 
     /// Takes note of upstreams that were not asked.

@@ -62,6 +62,7 @@ fn passed_on(failure: &Failure, fallback: ErrorReason) -> ContractError {
                 error_type: upstream_error.and_then(|error| error.error_type.clone()),
                 code: upstream_error.and_then(|error| error.code.clone()),
             }),
+        rate_limits: None,
     }
 }
 

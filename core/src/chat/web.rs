@@ -27,6 +27,9 @@ use crate::{
 /// What clients are told where there was nothing to search for, or nobody here to search.
 const SKIPPED: &str = "skipped";
 
+/// What clients are told whose key or code allows no search.
+const DENIED: &str = "denied";
+
 /// The web search of one chat, where one was asked for.
 #[derive(Debug)]
 pub(super) struct Searching {
@@ -34,6 +37,8 @@ pub(super) struct Searching {
     leaves_it_to_upstreams: bool,
     /// Whether the results are shown before the answer.
     shows_block: bool,
+    /// Whether the client may have no search.
+    is_denied: bool,
     found: OnceLock<Found>,
     /// What is told of the search.
     record: OnceLock<SearchRecord>,
@@ -51,10 +56,19 @@ impl Searching {
         Self {
             leaves_it_to_upstreams: !is_always,
             shows_block: with_block && wants_text,
+            is_denied: false,
             found: OnceLock::new(),
             record: OnceLock::new(),
             replacement: SetOnce::new(),
         }
+    }
+
+    /// That of a client which may have none: nobody searches, no upstream either.
+    pub(super) fn denied(request: &ChatRequest) -> Self {
+        let mut searching = Self::new(request, true, false);
+        searching.is_denied = true;
+        searching.skip(request);
+        searching
     }
 
     /// Takes note that nothing is searched for.
@@ -112,6 +126,9 @@ impl Searching {
 
     /// What clients are told of it, where the request that was sent is the one that had to wait for it.
     pub(super) fn status(&self, has_waited: bool) -> &'static str {
+        if self.is_denied {
+            return DENIED;
+        }
         let found = self.found.get().filter(|_| has_waited);
         found.map_or(SKIPPED, |found| found.status.as_str())
     }

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::Stream;
 use llm2api_proto::{
-    Parent, TraceContext, TraceState,
+    ContractError, Parent, RateLimits, TraceContext, TraceState,
     metadata::{CLIENT_ID, REQUEST_ID, SEARCH, TRACE_KEPT},
     v1::{ChatRequest, ChatResponse, chat_service_server::ChatService},
 };
@@ -23,8 +23,8 @@ use tonic::{
 };
 
 use crate::{
-    authorization::Authorization,
-    chat::{AnswerStream, Chats, shutting_down},
+    admission::Admission,
+    chat::{AnswerStream, Chats, Ledger, shutting_down},
     monitor::RequestContext,
 };
 
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct ChatRpc {
     pub(crate) chats: Arc<Chats>,
-    pub(crate) authorization: Arc<Authorization>,
+    pub(crate) admission: Arc<Admission>,
     /// Cancelled when new chats are refused.
     pub(crate) refusing: CancellationToken,
     /// Has a token of each chat.
@@ -53,6 +53,24 @@ impl Stream for RunningAnswer {
     }
 }
 
+impl ChatRpc {
+    /// Lets a chat in, and answers it: what goes out, and what its client's limits leave.
+    async fn answer(
+        &self,
+        request: ChatRequest,
+        ledger: &mut Ledger,
+    ) -> Result<(AnswerStream, RateLimits), ContractError> {
+        if self.refusing.is_cancelled() {
+            return Err(shutting_down());
+        }
+        let client_id = ledger.context().map(|context| context.client_id.as_str());
+        let permit = self.admission.permit(client_id.unwrap_or_default())?;
+        let rate_limits = self.chats.let_in(permit, &request, ledger).await?;
+        let answer = self.chats.answer(request, ledger).await?;
+        Ok((answer, rate_limits))
+    }
+}
+
 #[async_trait]
 impl ChatService for ChatRpc {
     type ChatStream = BoxStream<ChatResponse>;
@@ -65,14 +83,8 @@ impl ChatService for ChatRpc {
         let context = context(request.metadata());
         let request = request.into_inner();
         let mut ledger = self.chats.arrival(&request, context);
-        let answer = match self.refusing.is_cancelled() {
-            true => Err(shutting_down()),
-            false => match self.authorization.admit() {
-                Ok(()) => self.chats.answer(request, &mut ledger).await,
-                Err(error) => Err(error),
-            },
-        };
-        let mut answer = answer.inspect_err(|error| ledger.refused(error))?;
+        let answer = self.answer(request, &mut ledger).await;
+        let (mut answer, rate_limits) = answer.inspect_err(|error| ledger.refused(error))?;
         let search = answer.search_status().map(MetadataValue::try_from);
         let is_kept = ledger.keep() || answer.keeps_trace();
         let mut response: Response<Self::ChatStream> = Response::new(Box::pin(RunningAnswer {
@@ -85,6 +97,11 @@ impl ChatService for ChatRpc {
         }
         if is_kept {
             metadata.insert(TRACE_KEPT, MetadataValue::from_static("1"));
+        }
+        if !rate_limits.is_empty() {
+            let mut headers = std::mem::take(metadata).into_headers();
+            rate_limits.write(&mut headers);
+            *metadata = MetadataMap::from_headers(headers);
         }
         Ok(response)
     }
@@ -103,7 +120,8 @@ fn context(metadata: &MetadataMap) -> RequestContext {
     }
 }
 
-fn text(metadata: &MetadataMap, name: &str) -> String {
+/// What a call's metadata has under a name; nothing is an empty text.
+pub(super) fn text(metadata: &MetadataMap, name: &str) -> String {
     metadata
         .get(name)
         .and_then(|value| value.to_str().ok())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use llm2api_proto::{
     ContractError,
+    metadata::CLIENT_ID,
     v1::{
         ErrorReason, GetModelRequest, GetModelResponse, ListModelsRequest, ListModelsResponse,
         model_service_server::ModelService,
@@ -11,13 +12,14 @@ use llm2api_proto::{
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::{authorization::Authorization, catalog::Catalog};
+use super::chat::text;
+use crate::{admission::Admission, catalog::Catalog};
 
 /// The service.
 #[derive(Clone)]
 pub(crate) struct ModelRpc {
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) authorization: Arc<Authorization>,
+    pub(crate) admission: Arc<Admission>,
 }
 
 #[async_trait]
@@ -26,9 +28,11 @@ impl ModelService for ModelRpc {
         &self,
         request: Request<GetModelRequest>,
     ) -> Result<Response<GetModelResponse>, Status> {
-        self.authorization.admit()?;
+        let permit = self
+            .admission
+            .permit(&text(request.metadata(), CLIENT_ID))?;
         self.catalog.first_lists().await;
-        let model = self.catalog.get(&request.into_inner().model)?;
+        let model = self.catalog.get(&request.into_inner().model, &permit)?;
         Ok(Response::new(GetModelResponse { model: Some(model) }))
     }
 
@@ -36,7 +40,9 @@ impl ModelService for ModelRpc {
         &self,
         request: Request<ListModelsRequest>,
     ) -> Result<Response<ListModelsResponse>, Status> {
-        self.authorization.admit()?;
+        let permit = self
+            .admission
+            .permit(&text(request.metadata(), CLIENT_ID))?;
         let ListModelsRequest {
             page_size,
             page_token,
@@ -57,7 +63,7 @@ impl ModelService for ModelRpc {
             })?,
         };
         self.catalog.first_lists().await;
-        let all = self.catalog.list();
+        let all = self.catalog.list(&permit);
         let page_size = if page_size == 0 { all.len() } else { page_size };
         let next = usize::saturating_add(begin, page_size);
         let next_page_token = if next < all.len() {

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use llm2api_proto::{
     ContractError,
+    metadata::CLIENT_ID,
     v1::{self, ErrorReason, SearchRequest, SearchResponse, search_service_server::SearchService},
 };
 use tonic::{Request, Response, Status, async_trait};
 
+use super::chat::text;
 use crate::{
-    authorization::Authorization,
+    admission::Admission,
     config::notation,
     search::{MAX_RESULTS, Search, SearchStatus},
 };
@@ -18,7 +20,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct SearchRpc {
     pub(crate) search: Arc<Search>,
-    pub(crate) authorization: Arc<Authorization>,
+    pub(crate) admission: Arc<Admission>,
 }
 
 #[async_trait]
@@ -27,7 +29,10 @@ impl SearchService for SearchRpc {
         &self,
         request: Request<SearchRequest>,
     ) -> Result<Response<SearchResponse>, Status> {
-        self.authorization.admit()?;
+        let permit = self
+            .admission
+            .permit(&text(request.metadata(), CLIENT_ID))?;
+        permit.check_search()?;
         let SearchRequest {
             query,
             limit,

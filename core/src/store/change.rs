@@ -4,7 +4,9 @@ use opentelemetry::trace::TraceId;
 use serde::Serialize;
 use sqlx::{SqliteConnection, query, query_scalar};
 
-use super::{Added, Adding, counts, standing_columns::StandingColumns, traces};
+use super::{
+    Added, Adding, client_keys::KeyChange, counts, standing_columns::StandingColumns, traces,
+};
 use crate::{monitor::KeptTrace, pool::CredentialId};
 
 /// A change.
@@ -66,6 +68,8 @@ pub(super) enum Change {
     RevokeCode { id: String, revoked_at: Option<i64> },
     /// The last good answer about an authorization code; there may be none any more.
     SaveAuthorizationAnswer { sealed: Option<Vec<u8>> },
+    /// Of client keys, or what is counted of whoever has limits.
+    Key(KeyChange),
 }
 
 /// A credential's row, as it is added.
@@ -201,6 +205,7 @@ impl Change {
                     .execute(connection)
                     .await?;
             }
+            Self::Key(change) => change.apply(connection).await?,
             Self::EndConversation { upstream, id } => {
                 query("DELETE FROM conversation WHERE upstream = ?1 AND id = ?2")
                     .bind(upstream)

@@ -6,7 +6,7 @@ use sqlx::{FromRow, SqliteConnection, query_as};
 
 use super::{
     Fingerprint, Loaded, StoreError, StoredConversation, StoredCredential, StoredModels,
-    StoredUpstream, authorization, counts, credential_form, model_list_form,
+    StoredUpstream, authorization, client_keys, counts, credential_form, model_list_form,
     records::CredentialUsage,
     sealing::{DoesNotOpen, Record, Sealer},
     standing_columns::StandingColumns,
@@ -65,7 +65,9 @@ pub(super) async fn load(
             .await
             .map_err(failed)?;
     let counts = counts::load(&mut *connection).await.map_err(failed)?;
-    let authorization = authorization::load(connection, file, sealer).await?;
+    let authorization = authorization::load(&mut *connection, file, sealer).await?;
+    let keys = client_keys::load(&mut *connection, file).await?;
+    let meters = client_keys::load_meters(connection, file).await?;
 
     let unreadable = |what: &str| StoreError::corrupt(file, format!("{what} can't be read"));
     Ok(Loaded {
@@ -94,6 +96,8 @@ pub(super) async fn load(
             .ok_or_else(|| unreadable("a conversation"))?,
         counts,
         authorization,
+        keys,
+        meters,
     })
 }
 

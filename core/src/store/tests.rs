@@ -70,6 +70,8 @@ pub(crate) async fn reload(running: Running, folder: &Path) -> Loaded {
         conversations: again.loaded.conversations.clone(),
         counts: again.loaded.counts.clone(),
         authorization: again.loaded.authorization.clone(),
+        keys: again.loaded.keys.clone(),
+        meters: again.loaded.meters.clone(),
     };
     again.close().await;
     loaded
