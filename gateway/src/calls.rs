@@ -2,6 +2,7 @@
 
 mod administration;
 mod authorization;
+mod keys;
 mod monitoring;
 
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llm2api_proto::{
-    ContractError,
+    ContractError, RateLimits,
     metadata::{AUTHORIZATION, CLIENT_ID, REQUEST_ID},
     v1::{
         ChatRequest, ChatResponse, CheckAccessRequest, CheckAccessResponse, ErrorReason,
@@ -43,8 +44,15 @@ pub(crate) struct Core {
     urls: Vec<String>,
 }
 
-/// A streamed answer: what came first, and what follows.
-pub(crate) type Answer = (ChatResponse, BoxStream<ChatResponse>);
+/// A streamed answer.
+pub(crate) struct Answer {
+    /// What came first.
+    pub(crate) first: ChatResponse,
+    /// What follows.
+    pub(crate) rest: BoxStream<ChatResponse>,
+    /// What the client's limits leave.
+    pub(crate) rate_limits: RateLimits,
+}
 
 impl Core {
     pub(crate) fn new(service: CoreService, urls: Vec<String>) -> Self {
@@ -58,11 +66,15 @@ impl Core {
         caller: &Caller,
     ) -> Result<Answer, ContractError> {
         let response = self.service.chat.chat(caller.request(request)).await;
-        let mut stream = response
-            .map_err(|status| self.failure(&status))?
-            .into_inner();
-        match stream.next().await {
-            Some(Ok(first)) => Ok((first, stream)),
+        let response = response.map_err(|status| self.failure(&status))?;
+        let rate_limits = RateLimits::read(response.metadata().as_ref());
+        let mut rest = response.into_inner();
+        match rest.next().await {
+            Some(Ok(first)) => Ok(Answer {
+                first,
+                rest,
+                rate_limits,
+            }),
             None => {
                 tracing::error!("the core ended an answer before it began");
                 Err(error::internal())

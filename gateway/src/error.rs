@@ -53,6 +53,9 @@ pub(crate) fn response_as(status: StatusCode, error: &ContractError) -> Response
     if let Some(retry_after) = retry_after {
         headers.insert(header::RETRY_AFTER, whole_seconds(retry_after).into());
     }
+    if let Some(rate_limits) = &error.rate_limits {
+        rate_limits.write(headers);
+    }
     if !waiting_helps || retry_after.is_some_and(|wait| wait > LONGEST_RETRY_AFTER) {
         headers.insert("x-should-retry", HeaderValue::from_static("false"));
     }

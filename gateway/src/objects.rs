@@ -1,8 +1,9 @@
-//! What administration shows, as JSON: the objects of `/cookies`, `/upstreams`, `/status` and `/traces`. The command line writes the
-//! same.
+//! What administration shows, as JSON: the objects of `/cookies`, `/upstreams`, `/keys`, `/status` and `/traces`. The command line
+//! writes the same.
 
 mod cookie;
 mod introspection;
+mod key;
 mod list;
 mod status;
 mod time;
@@ -12,6 +13,7 @@ mod upstream;
 pub use self::{
     cookie::{AddedCookie, CookieObject},
     introspection::{Introspection, LimitsObject},
+    key::{KeyObject, NewKeyObject},
     list::{Deleted, ListObject},
     status::{
         AuthorizationObject, CookieFiguresObject, FiguresObject, KeyFiguresObject,

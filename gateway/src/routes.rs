@@ -3,6 +3,7 @@
 pub(crate) mod chat;
 mod cookies;
 mod introspection;
+mod keys;
 mod metrics;
 mod models;
 pub(crate) mod not_found;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware, routing};
 use http::{HeaderName, HeaderValue, Method};
+use llm2api_proto::RATE_LIMIT_HEADERS;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use self::{
@@ -93,6 +95,7 @@ fn cors(origins: &CorsOrigins) -> CorsLayer {
         .expose_headers(
             EXPOSED_HEADERS
                 .iter()
+                .chain(&RATE_LIMIT_HEADERS)
                 .copied()
                 .map(HeaderName::from_static)
                 .collect::<Vec<_>>(),

@@ -66,8 +66,8 @@ enum State {
 impl SseBody {
     /// The body of an answer that has begun.
     pub(crate) fn answering(answer: Answer, chunks: ChunkWriter, facade: Arc<Facade>) -> Self {
-        let (first, stream) = answer;
-        let mut body = Self::new(State::Answering(stream), chunks, facade);
+        let Answer { first, rest, .. } = answer;
+        let mut body = Self::new(State::Answering(rest), chunks, facade);
         body.chunks.write(&mut body.buffer, first);
         body
     }
@@ -164,8 +164,8 @@ fn poll_answer(
 ) -> Poll<()> {
     let failure = match state {
         State::Calling(call) => match std::task::ready!(call.as_mut().poll(context)) {
-            Ok((first, stream)) => {
-                *state = State::Answering(stream);
+            Ok(Answer { first, rest, .. }) => {
+                *state = State::Answering(rest);
                 chunks.write(buffer, first);
                 return Poll::Ready(());
             }

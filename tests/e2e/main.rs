@@ -40,6 +40,7 @@ mod cores;
 mod crate_graph;
 mod first_model;
 mod grpc;
+mod keys;
 mod latency;
 mod leaving;
 mod local_model;

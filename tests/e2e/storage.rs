@@ -239,7 +239,7 @@ async fn a_backup_of_a_running_instance_is_put_into_another_folder() {
     let size = fs::metadata(&file).unwrap().len();
     assert_eq!(
         said,
-        json!({"file": text(&file), "size_bytes": size, "version": 1, "cookies": 1, "key": "inside"})
+        json!({"file": text(&file), "size_bytes": size, "version": 2, "cookies": 1, "key": "inside"})
     );
     assert_eq!(mode(&file), 0o600);
     assert_eq!(names(folder.path()), ["backup.tar"]);

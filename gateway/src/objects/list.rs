@@ -36,7 +36,7 @@ impl<T> ListObject<T> {
 pub struct Deleted {
     /// Its id; of an upstream its name.
     pub id: String,
-    /// What it was: `cookie` or `upstream`.
+    /// What it was: `cookie`, `upstream` or `key`.
     #[schema(value_type = String)]
     pub object: &'static str,
     /// Always true.
@@ -50,6 +50,16 @@ impl Deleted {
         Self {
             id,
             object: "cookie",
+            deleted: true,
+        }
+    }
+
+    /// A client key is gone.
+    #[must_use]
+    pub fn key(id: String) -> Self {
+        Self {
+            id,
+            object: "key",
             deleted: true,
         }
     }

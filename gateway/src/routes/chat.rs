@@ -17,7 +17,7 @@ use llm2api_proto::{
 use crate::{
     access::{self, Admitted, Arrival},
     body,
-    calls::Caller,
+    calls::{self, Caller},
     error::{self, ApiError},
     facade::Facade,
     openai::{self, answer::Answer, chunk::ChunkWriter, request::ParsedRequest},
@@ -149,7 +149,8 @@ async fn streamed(
     let body = match unless_ending(&facade, first).await? {
         Ok(answer) => {
             let answer = answer?;
-            note_start(&mut headers, start_of(&answer.0));
+            note_start(&mut headers, start_of(&answer.first));
+            answer.rate_limits.write(&mut headers);
             SseBody::answering(answer, chunks, facade)
         }
         Err(_) => SseBody::calling(call, chunks, facade),
@@ -164,14 +165,18 @@ async fn streamed(
 
 /// Waits for the whole answer.
 async fn whole(call: Call, facade: &Facade) -> Result<Response, ContractError> {
-    let (first, mut stream) = call.await?;
+    let calls::Answer {
+        first,
+        mut rest,
+        rate_limits,
+    } = call.await?;
     let mut answer = Answer::default();
     let mut next = Some(first);
     while let Some(response) = next {
         for event in response.events {
             answer.push(event);
         }
-        next = stream
+        next = rest
             .next()
             .await
             .transpose()
@@ -184,6 +189,7 @@ async fn whole(call: Call, facade: &Facade) -> Result<Response, ContractError> {
         HeaderValue::from_static("application/json"),
     );
     note_start(headers, Some(&answer.start));
+    rate_limits.write(headers);
     if answer.usage.estimated {
         headers.insert(USAGE, HeaderValue::from_static("estimated"));
     }

@@ -5,7 +5,7 @@ use utoipa::openapi::HttpMethod::{Delete, Get, Patch, Post};
 
 use super::{
     chat::{self, ChatRoute},
-    cookies, introspection, metrics, models, openapi, pages, probes,
+    cookies, introspection, keys, metrics, models, openapi, pages, probes,
     route::{
         Access::{Admin, Client, Metrics, Open},
         Route,
@@ -13,8 +13,8 @@ use super::{
     status, traces, upstreams,
 };
 use crate::objects::{
-    AddedCookie, CookieObject, Deleted, Introspection, ListObject, StatusObject, TraceObject,
-    TraceWithSpans, UpstreamObject, UpstreamTest,
+    AddedCookie, CookieObject, Deleted, Introspection, KeyObject, ListObject, NewKeyObject,
+    StatusObject, TraceObject, TraceWithSpans, UpstreamObject, UpstreamTest,
 };
 
 /// All routes, but for the parts that pages load.
@@ -94,6 +94,7 @@ pub(super) fn table() -> Vec<Route> {
     ];
     table.extend(cookie_routes());
     table.extend(upstream_routes());
+    table.extend(key_routes());
     table.extend(monitoring_routes());
     table.push(
         Route::new(
@@ -154,6 +155,46 @@ fn cookie_routes() -> [Route; 6] {
             || routing::post(cookies::clear),
         )
         .answers::<CookieObject>(),
+    ]
+}
+
+fn key_routes() -> [Route; 5] {
+    [
+        Route::new(Get, "/keys", Admin, "Lists client keys", || {
+            routing::get(keys::list)
+        })
+        .query(keys::LIST_QUERY)
+        .answers::<ListObject<KeyObject>>(),
+        Route::new(
+            Post,
+            "/keys",
+            Admin,
+            "Makes a client key; its value is told once",
+            || routing::post(keys::create),
+        )
+        .takes::<keys::CreateKey>()
+        .answers::<NewKeyObject>(),
+        Route::new(
+            Patch,
+            "/keys/{id}",
+            Admin,
+            "Changes what a client key allows",
+            || routing::patch(keys::update),
+        )
+        .takes::<keys::UpdateKey>()
+        .answers::<KeyObject>(),
+        Route::new(Delete, "/keys/{id}", Admin, "Revokes a client key", || {
+            routing::delete(keys::delete)
+        })
+        .answers::<Deleted>(),
+        Route::new(
+            Post,
+            "/keys/{id}/rotate",
+            Admin,
+            "Gives a client key another value, which is told once",
+            || routing::post(keys::rotate),
+        )
+        .answers::<NewKeyObject>(),
     ]
 }
 
