@@ -258,7 +258,7 @@ async fn a_backup_of_a_running_instance_is_put_into_another_folder() {
     let database = other.path().join("llm2api.db");
     assert_eq!(
         said,
-        json!({"database": text(&database), "version": 1, "cookies": 1, "kept": []})
+        json!({"database": text(&database), "version": 2, "cookies": 1, "kept": []})
     );
     has(other.path(), &[], &ids[0]).await;
 }
