@@ -1,6 +1,7 @@
 //! The command line.
 
 mod auth;
+mod key;
 mod pool;
 
 use std::{path::PathBuf, process};
@@ -14,6 +15,7 @@ pub(crate) use self::{
     auth::{
         AuthCommand, AuthIssueOptions, AuthKeygenOptions, AuthRevokeOptions, AuthVerifyOptions,
     },
+    key::{Expiry, KeyCommand, KeyCreateOptions, KeyId, KeyRevokeOptions, KeyUpdateOptions},
     pool::{
         CookieAddOptions, CookieCommand, CookieIds, CookieLabelOptions, CookieListOptions,
         CookieRemoveOptions, UpstreamAddOptions, UpstreamCommand, UpstreamRemoveOptions,
@@ -104,6 +106,9 @@ Examples:
     /// Add, test and remove upstreams of a running instance.
     #[command(subcommand)]
     Upstream(UpstreamCommand),
+    /// Make, limit, watch and revoke the keys with which clients are let in at a running instance.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Issue, check and revoke authorization codes: what entitles instances to run.
     #[command(subcommand)]
     Auth(AuthCommand),

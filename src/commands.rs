@@ -7,7 +7,9 @@ mod chat;
 mod config;
 mod cookie;
 mod healthcheck;
+mod ids;
 mod instance;
+mod key;
 mod model;
 mod question;
 mod restore;
@@ -54,6 +56,7 @@ pub(crate) fn run((command, global): (Command, GlobalOptions)) -> ExitCode {
         Command::Chat(options) => chat::run(&options, &configuration, global.json),
         Command::Search(options) => search::run(options, &configuration, global.json),
         Command::Cookie(command) => cookie::run(command, &configuration, global.json),
+        Command::Key(command) => key::run(command, &configuration, global.json),
         Command::Upstream(command) => upstream::run(command, &configuration, global.json),
         Command::Auth(command) => auth::run(command, &configuration, global.json),
         Command::Model(command) => model::run(&command, &configuration, global.json),

@@ -213,7 +213,9 @@ fn text(facts: &Facts) -> String {
             "admin key",
             &match &facts.admin_key {
                 AdminKeyPlace::Setting(setting) => (*setting).to_owned(),
-                AdminKeyPlace::File(path) => format!("in {}", path.display()),
+                AdminKeyPlace::File(path) => {
+                    format!("in {}; `llm2api key admin` shows it", path.display())
+                }
             },
         );
         for upstream in &facts.upstreams {

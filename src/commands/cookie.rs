@@ -1,7 +1,6 @@
 //! `llm2api cookie`: the cookies and keys of a running instance.
 
 mod add;
-mod ids;
 mod list;
 mod pasted;
 
@@ -13,7 +12,8 @@ use std::{
 use anyhow::Context;
 use llm2api_gateway::objects::{CookieObject, Deleted};
 use llm2api_proto::v1::{
-    CheckCookieRequest, ClearCookieRequest, Cookie, DeleteCookieRequest, UpdateCookieRequest,
+    CheckCookieRequest, ClearCookieRequest, Cookie, DeleteCookieRequest, ListCookiesRequest,
+    UpdateCookieRequest,
 };
 use serde::Serialize;
 use tonic::Status;
@@ -21,6 +21,7 @@ use tonic::Status;
 pub(super) use self::pasted::read;
 
 use super::{
+    ids::COOKIE_IDS,
     instance::{Instance, explain},
     question::confirmed,
     talk,
@@ -69,7 +70,7 @@ async fn each(
     deed: Deed,
 ) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
-    for id in ids::resolve(&ids.ids, instance).await? {
+    for id in whole_ids(&ids.ids, instance).await? {
         match do_to(id.clone(), instance, deed.clone()).await {
             Ok(cookie) => show(cookie, json)?,
             Err(status) => {
@@ -129,7 +130,7 @@ async fn remove(
     instance: &Instance,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let ids = ids::resolve(&options.ids.ids, instance).await?;
+    let ids = whole_ids(&options.ids.ids, instance).await?;
     if !confirmed(&format!("Remove {}?", ids.join(", ")), options.yes)? {
         return Ok(ExitCode::FAILURE);
     }
@@ -146,6 +147,15 @@ async fn remove(
         }
     }
     Ok(code)
+}
+
+/// The whole ids of cookies.
+async fn whole_ids(wanted: &[String], instance: &Instance) -> anyhow::Result<Vec<String>> {
+    let all = async || {
+        let cookies = list::all(&ListCookiesRequest::default(), instance).await?;
+        Ok(cookies.into_iter().map(|cookie| cookie.id).collect())
+    };
+    COOKIE_IDS.resolve(wanted, all).await
 }
 
 fn show(cookie: Cookie, json: bool) -> anyhow::Result<()> {

@@ -8,8 +8,8 @@ use llm2api_proto::{
     v1::{
         authorization_service_client::AuthorizationServiceClient,
         chat_service_client::ChatServiceClient, cookie_service_client::CookieServiceClient,
-        model_service_client::ModelServiceClient, search_service_client::SearchServiceClient,
-        upstream_service_client::UpstreamServiceClient,
+        key_service_client::KeyServiceClient, model_service_client::ModelServiceClient,
+        search_service_client::SearchServiceClient, upstream_service_client::UpstreamServiceClient,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -71,6 +71,11 @@ impl Instance {
             .max_decoding_message_size(usize::MAX)
     }
 
+    pub(super) fn keys(&self) -> KeyServiceClient<Connection> {
+        KeyServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
+            .max_decoding_message_size(usize::MAX)
+    }
+
     pub(super) fn authorization(&self) -> AuthorizationServiceClient<Connection> {
         AuthorizationServiceClient::with_interceptor(self.channel.clone(), self.bearer.clone())
             .max_decoding_message_size(usize::MAX)
@@ -83,7 +88,7 @@ impl Instance {
 }
 
 /// The key for administration, which opens chats too; none where nothing tells it, as an instance may let in whoever is near.
-fn key(configuration: &Configuration) -> anyhow::Result<Option<SecretString>> {
+pub(super) fn key(configuration: &Configuration) -> anyhow::Result<Option<SecretString>> {
     match configuration.admin_key() {
         AdminKey::Given(key) | AdminKey::FirstClientKey(key) => Ok(Some(key)),
         AdminKey::InDataDir => {

@@ -1,5 +1,6 @@
 //! Keys that are made while the program runs, and their limits.
 
+mod command_line;
 mod limits;
 mod made;
 mod refusals;
