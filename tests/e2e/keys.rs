@@ -3,6 +3,7 @@
 mod command_line;
 mod limits;
 mod made;
+mod page;
 mod refusals;
 
 use llm2api_test_support::{Answer, Llm2Api, Request, llm2api::ADMIN_KEY};

@@ -218,6 +218,7 @@ mod tests {
                 "get /cookie open",
                 "get /cookies key",
                 "get /healthz open",
+                "get /key open",
                 "get /keys key",
                 "get /metrics key",
                 "get /openapi.json open",

@@ -105,6 +105,9 @@ static DASHBOARD_PAGE: LazyLock<File> = LazyLock::new(|| {
     )
 });
 
+static KEY_PAGE: LazyLock<File> =
+    LazyLock::new(|| File::new("key.html", include_str!("../../assets/key.html")));
+
 static PARTS: LazyLock<Vec<File>> = files![
     "adding.js",
     "api.js",
@@ -126,6 +129,11 @@ static PARTS: LazyLock<Vec<File>> = files![
     "i18n.js",
     "icon.svg",
     "key.js",
+    "key_fields.js",
+    "key_list.js",
+    "key_making.js",
+    "key_words.js",
+    "keys.js",
     "live.js",
     "notices.js",
     "pool.js",
@@ -151,6 +159,11 @@ pub(super) async fn dashboard(headers: HeaderMap) -> Response {
 /// The page that adds and shows cookies and upstreams.
 pub(super) async fn cookie(headers: HeaderMap) -> Response {
     COOKIE_PAGE.response(&headers)
+}
+
+/// The page that makes and shows client keys.
+pub(super) async fn key(headers: HeaderMap) -> Response {
+    KEY_PAGE.response(&headers)
 }
 
 /// A part that pages load.

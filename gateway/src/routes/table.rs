@@ -91,6 +91,14 @@ pub(super) fn table() -> Vec<Route> {
             || routing::get(pages::cookie),
         )
         .sends("text/html"),
+        Route::new(
+            Get,
+            "/key",
+            Open,
+            "The page that makes and shows client keys",
+            || routing::get(pages::key),
+        )
+        .sends("text/html"),
     ];
     table.extend(cookie_routes());
     table.extend(upstream_routes());
