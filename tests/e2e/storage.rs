@@ -239,7 +239,7 @@ async fn a_backup_of_a_running_instance_is_put_into_another_folder() {
     let size = fs::metadata(&file).unwrap().len();
     assert_eq!(
         said,
-        json!({"file": text(&file), "size_bytes": size, "version": 2, "cookies": 1, "key": "inside"})
+        json!({"file": text(&file), "size_bytes": size, "version": 4, "cookies": 1, "key": "inside"})
     );
     assert_eq!(mode(&file), 0o600);
     assert_eq!(names(folder.path()), ["backup.tar"]);
@@ -258,7 +258,7 @@ async fn a_backup_of_a_running_instance_is_put_into_another_folder() {
     let database = other.path().join("llm2api.db");
     assert_eq!(
         said,
-        json!({"database": text(&database), "version": 2, "cookies": 1, "kept": []})
+        json!({"database": text(&database), "version": 4, "cookies": 1, "kept": []})
     );
     has(other.path(), &[], &ids[0]).await;
 }
