@@ -41,6 +41,7 @@ mod crate_graph;
 mod first_model;
 mod grpc;
 mod keys;
+mod hostile;
 mod latency;
 mod leaving;
 mod local_model;

@@ -283,7 +283,7 @@ fn read(request: &AddCookieRequest, entry: &Entry) -> Result<Credential, Contrac
     let mut credential = match request.kind.as_str() {
         "" => Credential::of_cookie(entry.adapter.kind(), &pasted(&text, entry)?),
         "cookie" => Credential::of_cookie(UpstreamKind::ChatUi, &pasted(&text, entry)?),
-        "api_key" => Credential::api_key(request.cookie.trim().into()),
+        "api_key" => Credential::api_key(api_key(&request.cookie)?),
         _ => return Err(error::invalid("kind", "`cookie` or `api_key`")),
     };
     if !request.user_agent.is_empty() {
@@ -301,6 +301,15 @@ fn read(request: &AddCookieRequest, entry: &Entry) -> Result<Credential, Contrac
         credential.proxy = Some(proxy);
     }
     Ok(credential)
+}
+
+/// A key, as it is sent: in a header.
+fn api_key(text: &str) -> Result<SecretString, ContractError> {
+    let key = text.trim();
+    let is_fit = key.bytes().all(|byte| byte.is_ascii_graphic());
+    is_fit
+        .then(|| key.into())
+        .ok_or_else(|| error::invalid("cookie", "a key of visible ASCII characters, on one line"))
 }
 
 /// What was pasted, as it is sent.
