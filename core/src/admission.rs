@@ -33,6 +33,7 @@ impl Admission {
     /// `AUTHORIZATION_INVALID`, where this instance is not to answer anybody.
     pub(crate) fn permit(&self, client_id: &str) -> Result<Permit, ContractError> {
         self.authorization.admit()?;
-        Ok(Permit::of(self.keys.of_client(client_id)))
+        let key = self.keys.of_client(client_id);
+        Ok(Permit::of(key, self.authorization.allowance()))
     }
 }

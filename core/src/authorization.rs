@@ -6,6 +6,7 @@
 //!
 //! What anybody needs to make or read codes without an instance ([`Claims`], keys) is public.
 
+mod allowance;
 mod authority;
 mod code;
 mod fault;
@@ -17,6 +18,7 @@ mod standing;
 mod tests;
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -24,9 +26,16 @@ use std::{
 use arc_swap::ArcSwap;
 use llm2api_proto::{ContractError, v1::ErrorReason};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::MissedTickBehavior};
 
+pub(crate) use self::{
+    allowance::Allowance,
+    issuer::Order,
+    key::KEY_SIZE_BYTES,
+    standing::{State, View},
+};
 use self::{
+    allowance::Allowances,
     authority::Authority,
     issuer::{Issuer, to_seconds},
     standing::{Finding, LastGood, Policy, Standing},
@@ -36,20 +45,18 @@ pub use self::{
     fault::Fault,
     key::{PublicKey, SigningKey},
 };
-pub(crate) use self::{
-    issuer::Order,
-    key::KEY_SIZE_BYTES,
-    standing::{State, View},
-};
 use crate::{
     config::{AuthorizationConfig, Config},
     core::CoreError,
     health::Health,
+    limits::SavedMeter,
     store::{Store, StoreError, StoredAuthorization, StoredCode},
 };
 
 /// For how long the start waits for the first check. An authority that takes longer is waited for while the process runs.
 const FIRST_CHECK: Duration = Duration::from_secs(3);
+/// How often it is stored what was used of the code's limits; after a crash that much is lost.
+const METER_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest time after which the clock is looked at again: it may have been set, or the machine have slept.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
@@ -60,6 +67,8 @@ pub(crate) struct Authorization {
     checked: Mutex<Checked>,
     /// What holds now.
     view: ArcSwap<View>,
+    /// What it allows.
+    allowances: Allowances,
     /// Told when another authority or code is to be checked.
     replaced: Notify,
 }
@@ -96,6 +105,7 @@ impl Authorization {
         config: &Config,
         store: Store,
         kept: StoredAuthorization,
+        meters: &mut HashMap<String, SavedMeter>,
     ) -> Result<Self, CoreError> {
         let key = match kept.signing_key {
             Some(seed) => SigningKey::from_seed(seed),
@@ -123,6 +133,7 @@ impl Authorization {
             issuer,
             store,
             view: ArcSwap::from_pointee(standing.view(now())),
+            allowances: Allowances::new(meters),
             checked: Mutex::new(Checked {
                 authority,
                 fingerprint,
@@ -160,14 +171,22 @@ impl Authorization {
         ))
     }
 
-    /// Checks whenever that is due, until it is dropped.
+    /// What clients may have here, all together. `None`: anything.
+    pub(crate) fn allowance(&self) -> Option<Arc<Allowance>> {
+        self.allowances.current()
+    }
+
+    /// Checks whenever that is due, and stores what is counted, until it is dropped.
     pub(crate) async fn run(&self, health: &Health) {
+        let mut meters_are_due = tokio::time::interval(METER_INTERVAL);
+        meters_are_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let next_event_at = self.checked().standing.next_event_at(now());
             let wait = until(next_event_at).min(LONGEST_SLEEP);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = self.replaced.notified() => {}
+                _ = meters_are_due.tick() => self.keep_meter().await,
             }
             let was_admitting = self.view.load().state.admits();
             if self.checked().standing.next_check_at() <= now() {
@@ -179,6 +198,11 @@ impl Authorization {
                 health.report().await;
             }
         }
+    }
+
+    /// Stores what was counted for the last time.
+    pub(crate) async fn end(&self) {
+        self.keep_meter().await;
     }
 
     /// Makes ready what a changed configuration says.
@@ -288,6 +312,7 @@ impl Authorization {
     /// Makes what holds now what requests see, and says where it is another.
     fn publish(&self, checked: &Checked) {
         let view = checked.standing.view(now());
+        self.allowances.follow(view.claims.as_ref());
         let before = self.view.swap(Arc::new(view.clone()));
         if (before.state, before.reason) == (view.state, view.reason) {
             return;
@@ -313,6 +338,16 @@ impl Authorization {
             .await
         {
             tracing::error!(%error, "the authority's last answer could not be stored");
+        }
+    }
+
+    async fn keep_meter(&self) {
+        let Some(meter) = self.allowances.take_changes() else {
+            return;
+        };
+        if let Err(error) = self.store.save_meters(vec![meter]).await {
+            self.allowances.put_back();
+            tracing::error!(%error, "what was used of the authorization code's limits can't be stored now");
         }
     }
 

@@ -183,7 +183,9 @@ impl Core {
         let closing = CancellationToken::new();
         let writer = at_work(writer, closing.clone());
         let kept = std::mem::take(&mut loaded.authorization);
-        let authorization = Arc::new(Authorization::new(&config, store.clone(), kept).await?);
+        let authorization =
+            Authorization::new(&config, store.clone(), kept, &mut loaded.meters).await?;
+        let authorization = Arc::new(authorization);
         let registry = Arc::new(Registry::new(Routing::default()));
         let ring = Arc::new(KeyRing::default());
         let keys = KeyAdministration::new(
@@ -347,6 +349,7 @@ impl Core {
         let _ = tokio::time::timeout(LAST_WORDS, self.stopping.running.wait()).await;
         self.monitor.save(&self.background.store).await;
         self.keys.end().await;
+        self.authorization.end().await;
         to_run.closing.cancel();
         to_run.writer.join_all().await;
     }

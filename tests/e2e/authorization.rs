@@ -4,6 +4,7 @@ mod authority;
 mod command_line;
 mod grpcurl;
 mod introspection;
+mod limits;
 mod own;
 mod unreliable;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use llm2api_proto::{ContractError, v1::ErrorReason};
 
 use crate::{
+    authorization::Allowance,
     keys::ClientKey,
     limits::{self, Admitted, Cost, Holder, Moment},
     registry::Routing,
@@ -15,17 +16,20 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Permit {
     key: Option<Arc<ClientKey>>,
+    /// What the instance itself may have.
+    allowance: Option<Arc<Allowance>>,
 }
 
 impl Permit {
-    /// What a key grants; without one there is no bound.
-    pub(super) fn of(key: Option<Arc<ClientKey>>) -> Self {
-        Self { key }
+    /// What a key grants, and what the instance may have; without either there is no bound.
+    pub(super) fn of(key: Option<Arc<ClientKey>>, allowance: Option<Arc<Allowance>>) -> Self {
+        Self { key, allowance }
     }
 
     /// Those whose limits apply, the nearest to the client first.
     fn holders(&self) -> impl Iterator<Item = &Holder> {
-        self.key.iter().map(|key| &key.holder)
+        let of_key = self.key.iter().map(|key| &key.holder);
+        of_key.chain(self.allowance.iter().map(|allowance| &allowance.holder))
     }
 
     /// Whether a model may be asked for by this name.
@@ -53,7 +57,7 @@ impl Permit {
             true => Ok(()),
             false => Err(ContractError::new(
                 ErrorReason::WebSearchNotAllowed,
-                "Web search is not allowed for this key; the same without `/web` answers without one.",
+                "Web search is not allowed for this key, or for this instance; the same without `/web` answers without one.",
             )),
         }
     }

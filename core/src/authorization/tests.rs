@@ -26,7 +26,8 @@ impl Stage {
             authorization: config,
             ..Config::of_upstreams(Vec::new())
         };
-        let authorization = Authorization::new(&config, running.store.clone(), kept);
+        let mut meters = running.loaded.meters.clone();
+        let authorization = Authorization::new(&config, running.store.clone(), kept, &mut meters);
         Self {
             authorization: authorization.await.unwrap(),
             running,

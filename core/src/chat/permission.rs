@@ -47,7 +47,7 @@ fn model_not_allowed(model: &str) -> ContractError {
     ContractError::new(
         ErrorReason::ModelNotAllowed,
         format!(
-            "The model `{model}` is not allowed for this key. GET /v1/models lists those that are."
+            "The model `{model}` is not allowed for this key, or for this instance. GET /v1/models lists those that are."
         ),
     )
     .with_param("model")

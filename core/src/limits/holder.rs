@@ -20,6 +20,8 @@ pub(crate) struct Holder {
 pub(crate) enum HolderKind {
     /// A client key.
     Key,
+    /// This instance, by the code that entitles it to run.
+    Instance,
 }
 
 impl HolderKind {
@@ -27,6 +29,7 @@ impl HolderKind {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Key => "key",
+            Self::Instance => "instance",
         }
     }
 }
