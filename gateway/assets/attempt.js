@@ -27,7 +27,8 @@ export function attempt(span, cookies) {
 
 /** Why an attempt failed, as far as it is known. */
 export function why({ error, message, fault }) {
-  const what = message?.startsWith(error) ? message : [error, message].filter(Boolean).join(": ");
+  const known = error && find(`type.${error}`);
+  const what = [error, known, message === error ? undefined : message].filter(Boolean).join(", ");
   const whose = fault && find(`fault.${fault}`);
   return [what || say("attempt.unknown"), whose].filter(Boolean).join(" · ");
 }

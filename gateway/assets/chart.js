@@ -223,10 +223,11 @@ export class Chart {
       });
       return found;
     };
+    const dash = Math.max(4, Math.round(step / 2));
     const along = (run, of) => run.map((index) => `${x(index)} ${y(of(this.#points[index])).toFixed(1)}`).join("L");
     this.#series.forEach(({ of }, number) => {
-      // A value that stands alone is a dot: the end of a line is round.
-      const drawn = runs(of).map((run) => `M${along(run, of)}${run.length === 1 ? "h0" : ""}`);
+      // A value that stands alone is a dash.
+      const drawn = runs(of).map((run) => `M${along(run, of)}${run.length === 1 ? `m-${dash / 2} 0h${dash}` : ""}`);
       this.#parts.paths[number].setAttribute("d", drawn.join(""));
     });
     const [{ of: low }, { of: high }] = this.#series;

@@ -2,12 +2,13 @@
 
 import { serverTime } from "./api.js";
 import { byId, element, setShown, setText } from "./element.js";
-import { age, amount, clock, date, dayAndTime, share } from "./format.js";
-import { find, number, say, sayCount } from "./i18n.js";
+import { age, amount, date, dayAndTime, share } from "./format.js";
+import { number, say, sayCount } from "./i18n.js";
 import { Rows } from "./rows.js";
 
-/** From this part of the last minute's requests on, failing is what is going on. */
+/** From this part of the last minute's requests on, failing is what is going on; a few alone may be chance. */
 const MANY_ERRORS = 0.1;
+const FEW_ERRORS = 2;
 /** A code that ends within so many seconds is to be renewed. */
 const SOON = 7 * 86_400;
 const LEVELS = ["bad", "warn", "plain"];
@@ -33,18 +34,17 @@ function failing({ windows: { minute } }) {
   if (minute.errors === 0 || minute.errors / minute.requests < MANY_ERRORS) return [];
   const [[code]] = Object.entries(minute.errors_by_code).sort(([, one], [, other]) => other - one).concat([[""]]);
   const text = say("notice.failing", { share: share(minute.errors, minute.requests), code });
-  return [{ id: "failing", level: "bad", text, link: "#traces-title" }];
+  const level = minute.errors > FEW_ERRORS ? "bad" : "warn";
+  return [{ id: "failing", level, text, link: "#traces-title" }];
 }
 
 function upstreams({ upstreams }) {
   if (upstreams.length === 0) return [{ id: "none", level: "warn", text: say("notice.noUpstream"), link: "cookie", name: say("notice.connect") }];
   return upstreams
-    .filter(({ state }) => state !== "ok" && state !== "unknown")
-    .map(({ name, state, reason, retry_at }) => {
-      const left = Math.ceil((retry_at ?? 0) - serverTime());
-      const again = left > 0 ? ` ${say("again", { time: clock(left) })}` : "";
-      const how = (find(`state.${state}`) ?? state).toLowerCase();
-      return { id: `upstream ${name}`, level: "warn", text: `${say("notice.upstream", { name, how, why: because(reason) })}${again}`, link: "#upstreams-title" };
+    .filter(({ state }) => state === "degraded")
+    .map(({ name, reason }) => {
+      const text = say("notice.upstream", { name, why: because(reason) });
+      return { id: `upstream ${name}`, level: "warn", text, link: "#upstreams-title" };
     });
 }
 

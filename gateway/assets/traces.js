@@ -18,7 +18,8 @@ let status = "";
 /** Counts what was asked, so that an answer that comes late isn't taken for the last. */
 let asked = 0;
 let askedAt = 0;
-/** How many requests there had been when the list was asked for. */
+/** How many requests there have been, and how many when the list was asked for. */
+let count;
 let countShown;
 let isAway = false;
 
@@ -79,6 +80,10 @@ function address(after) {
 async function ask(isMore = false) {
   const mine = ++asked;
   askedAt = Date.now();
+  if (!isMore) {
+    countShown = count;
+    setShown(byId("traces-news"), false);
+  }
   try {
     const page = await call("GET", address(isMore ? shown.last_id : ""));
     if (mine !== asked || key() === "") return;
@@ -107,7 +112,7 @@ function draw() {
 }
 
 /** Whether somebody reads in the list, or has turned its page: then nothing moves under their eyes. */
-const isRead = () => shown?.data.length > PAGE_SIZE || byId("traces").matches(":hover, :focus-within") || byId("trace").open;
+const isRead = () => shown?.data.length > PAGE_SIZE || byId("traces-list").matches(":hover, :has(:focus-visible)") || byId("trace").open;
 
 /** The list of traces. */
 export const traces = {
@@ -125,16 +130,20 @@ export const traces = {
     );
     for (const select of ["traces-model", "traces-slow"]) byId(select).addEventListener("change", () => ask());
     byId("traces-more").addEventListener("click", () => ask(true));
+    byId("traces-news").addEventListener("click", () => {
+      byId("traces-title").focus();
+      ask();
+    });
     draw();
   },
   /** Comes with every status: asks for the list where something has happened since. */
   follow({ models, windows: { total } }) {
     setOptions(byId("traces-model"), [["", say("all")], ...models.map(({ id }) => [id, find(`models.${id}`) ?? id])]);
-    const news = total.requests - (countShown ?? total.requests);
-    const isWaiting = news > 0 && shown !== undefined && isRead();
-    setText(byId("traces-news"), isWaiting ? say("traces.paused") : "");
-    if (Date.now() - askedAt < INTERVAL_MS || isWaiting || (news === 0 && shown !== undefined && !isAway)) return;
-    countShown = total.requests;
+    count = total.requests;
+    const hasNews = count !== countShown;
+    const isWaiting = hasNews && shown !== undefined && isRead();
+    setShown(byId("traces-news"), isWaiting);
+    if (Date.now() - askedAt < INTERVAL_MS || isWaiting || (!hasNews && shown !== undefined && !isAway)) return;
     ask();
   },
   redraw: draw,
@@ -142,8 +151,9 @@ export const traces = {
     asked += 1;
     askedAt = 0;
     shown = undefined;
+    count = undefined;
     countShown = undefined;
-    setText(byId("traces-news"), "");
+    setShown(byId("traces-news"), false);
     setOptions(byId("traces-model"), [["", say("all")]]);
     draw();
   },

@@ -5,48 +5,12 @@
 // The setup is made in tests/e2e/administration/page.rs: {"page", "key", "site", "valid": [session…], "expired", "pictures", "cases"}.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { gone, open, picture, run, seen, setup, signedIn } from "./stage.mjs";
 
-const require = createRequire(`${process.env.LLM2API_TEST_TOOLS}/package.json`);
-const { chromium } = require("playwright-core");
-
-const setup = JSON.parse(process.argv[2]);
 const [first, second, third, fourth, fifth] = setup.valid;
 const host = new URL(setup.site).hostname;
 
-const browser = await chromium.launch({
-  executablePath: execFileSync("which", ["chromium"], { encoding: "utf8" }).trim(),
-  chromiumSandbox: process.getuid() !== 0,
-  // What would look for hosts of its maker.
-  args: ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-
-/** What pages complained of. */
-const complaints = [];
-
-/** A page in a browser of its own, which complains of nothing, and asks no other origin. */
-async function open(options, address = setup.page) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: "en-GB", ...options });
-  const page = await context.newPage();
-  // Below the deadline of the whole, so that it is told what was waited for.
-  page.setDefaultTimeout(30_000);
-  page.on("pageerror", (error) => complaints.push(`${error}`));
-  page.on("console", (message) => {
-    // A refusal is an answer like others.
-    if (message.type() === "error" && !message.text().startsWith("Failed to load resource")) complaints.push(message.text());
-  });
-  page.on("request", (request) => {
-    if (new URL(request.url()).origin !== new URL(setup.page).origin) complaints.push(`asked ${request.url()}`);
-  });
-  await page.goto(address);
-  return page;
-}
-
-const signedIn = (options) => open(options, `${setup.page}#key=${setup.key}`);
-const seen = (locator) => locator.waitFor({ state: "visible" });
-const gone = (locator) => locator.waitFor({ state: "detached" });
 const row = (page, text) => page.locator("#pool .row").filter({ hasText: text });
 const end = (session) => session.slice(-4);
 const exported = (value) => JSON.stringify([{ domain: host, name: "hf-chat", value }, { domain: host, name: "theme", value: "dark" }]);
@@ -241,9 +205,7 @@ async function itFitsEveryScreen() {
   for (const [name, options] of Object.entries(screens)) {
     const page = await signedIn(options);
     await seen(row(page, end(first)));
-    const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(excess <= 0, `${name} is ${excess} pixels too wide`);
-    await page.screenshot({ path: `${setup.pictures}/cookie-${name}.png`, fullPage: true });
+    await picture(page, `cookie-${name}`);
     await page.context().close();
   }
 }
@@ -258,25 +220,16 @@ async function whatIsPastedIsSplitAsTheCommandLineDoes(page) {
   }
 }
 
-try {
+await run(async () => {
   const page = await aWrongKeyIsToldAndTheRightOneOpens();
-  try {
-    await aServiceIsConnected(page);
-    await manyArePastedAtOnce(page);
-    await oneIsWatchedAndChanged(page);
-    await theListIsNarrowed(page);
-    await anOutageIsToldAndNothingTypedIsLost(page);
-    await aServiceIsTestedAndRemoved(page);
-    await whatIsPastedIsSplitAsTheCommandLineDoes(page);
-  } catch (error) {
-    await page.screenshot({ path: `${setup.pictures}/cookie-failed.png`, fullPage: true });
-    throw error;
-  }
+  await aServiceIsConnected(page);
+  await manyArePastedAtOnce(page);
+  await oneIsWatchedAndChanged(page);
+  await theListIsNarrowed(page);
+  await anOutageIsToldAndNothingTypedIsLost(page);
+  await aServiceIsTestedAndRemoved(page);
+  await whatIsPastedIsSplitAsTheCommandLineDoes(page);
   await aSignInLinkLeavesNoTrace();
   await chineseIsSpokenWhereTheBrowserDoes();
   await itFitsEveryScreen();
-  assert.deepEqual(complaints, []);
-} finally {
-  await browser.close();
-}
-console.log("all checks passed");
+});

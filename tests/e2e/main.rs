@@ -38,6 +38,7 @@ mod bad_streams;
 mod chat_ui;
 mod cores;
 mod crate_graph;
+mod dashboard;
 mod first_model;
 mod grpc;
 mod hostile;
