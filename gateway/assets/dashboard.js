@@ -6,7 +6,6 @@ import { dashboardWords } from "./dashboard_words.js";
 import { byId, element, setText } from "./element.js";
 import { errors } from "./errors.js";
 import { first } from "./first.js";
-import { clock } from "./format.js";
 import { addWords, onLanguage, say, startLanguages } from "./i18n.js";
 import { key, onKey, startKeys } from "./key.js";
 import { Live } from "./live.js";
@@ -22,14 +21,14 @@ const STORED = "llm2api-window";
 /** The most models, cookies and keys that are asked for. */
 const LIST_LIMIT = 100;
 
-let window_ = WINDOWS.includes(localStorage.getItem(STORED)) ? localStorage.getItem(STORED) : "hour";
+let chosen = WINDOWS.includes(localStorage.getItem(STORED)) ? localStorage.getItem(STORED) : "hour";
 let shown;
 /** The window whose course the last status has. */
 let courseOf;
 let connection = { state: "waiting" };
 
 /** There is no course of all time; the longest one stands for it. */
-const course = () => (window_ === "total" ? "month" : window_);
+const course = () => (chosen === "total" ? "month" : chosen);
 
 const live = new Live(
   () => `status/stream?timeline=${course()}&limit=${LIST_LIMIT}`,
@@ -51,34 +50,34 @@ function draw() {
   if (!shown) return;
   notices.show(shown);
   first.show(shown);
-  tiles.show(shown, window_);
+  tiles.show(shown, chosen);
   if (courseOf === course()) courses.show(shown);
-  errors.show(shown, window_);
-  tables.show(shown, window_);
+  errors.show(shown, chosen);
+  tables.show(shown, chosen);
   trace.name(shown);
   traces.follow(shown);
 }
 
 function drawConnection() {
-  const { state, error, until } = connection;
+  const { state, error } = connection;
   const node = byId("live");
   node.dataset.state = key() === "" ? "waiting" : state;
-  const left = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-  const text = key() === "" ? "" : state === "away" ? say("live.away") : say(`live.${state}`);
-  setText(node, text);
-  node.title = state === "away" ? `${error.text} ${say("live.again", { time: clock(left) })}` : "";
+  // A service that answers says why it can't.
+  const why = error?.status > 0 ? error.text : say("live.lost");
+  const text = state === "away" ? say("live.away", { why }) : say(`live.${state}`);
+  setText(node, key() === "" ? "" : text);
   document.body.classList.toggle("is-stale", state === "away" && key() !== "");
 }
 
 function drawWindows() {
   for (const button of byId("windows").children) {
     setText(button, say(`window.${button.dataset.window}`));
-    button.setAttribute("aria-pressed", String(button.dataset.window === window_));
+    button.setAttribute("aria-pressed", String(button.dataset.window === chosen));
   }
 }
 
 function choose(name) {
-  window_ = name;
+  chosen = name;
   localStorage.setItem(STORED, name);
   draw();
   // The course of another window comes with the next answer.

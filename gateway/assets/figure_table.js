@@ -14,21 +14,22 @@ export class FigureTable {
   #rows;
   #items;
   #isWhole = false;
+  #heads;
   #more;
   #widest = 0;
 
   /**
-   * `columns`: `{title, isNumber, text(item, figures), level?}`, or `fill(cell, item, figures)` in place of `text`; the first is the
+   * `columns`: `{title, hint?, isNumber, text(item, figures), level?}`, or `fill(cell, item, figures)` in place of `text`; the first is the
    * row's head. `idOf(item)`; `empty` and `count` name words.
    */
   constructor(id, options) {
     this.#id = id;
     this.#options = options;
-    const heads = options.columns.map(({ title, isNumber }) =>
+    this.#heads = options.columns.map(({ title, isNumber }) =>
       element("th", { scope: "col", role: "columnheader", class: isNumber ? "number" : "", "data-text": title }),
     );
     const body = element("tbody", { role: "rowgroup" });
-    const row = element("tr", { role: "row" }, ...heads);
+    const row = element("tr", { role: "row" }, ...this.#heads);
     byId(id).append(element("thead", { role: "rowgroup" }, row), body);
     this.#rows = new Rows(() => body, () => this.#make(), (made, item) => this.#fill(made, item));
     this.#more = element("button", { type: "button", class: "quiet more", hidden: true });
@@ -72,6 +73,9 @@ export class FigureTable {
 
   #draw() {
     const items = this.#items;
+    this.#options.columns.forEach(({ hint }, index) => {
+      if (hint) this.#heads[index].title = say(hint);
+    });
     this.#widest = Math.max(0, ...items.map(({ figures }) => figures.requests));
     const shown = this.#isWhole ? items : items.slice(0, ROWS_SHOWN);
     this.#rows.show(shown, ({ item }) => this.#options.idOf(item));

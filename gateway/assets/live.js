@@ -46,7 +46,7 @@ export class Live {
   #pause = FIRST_PAUSE_MS;
   #timer;
 
-  /** `address()` is where to ask, `show(status)` gets what comes, `tell({state, error, pause})` how it stands. */
+  /** `address()` is where to ask, `show(status)` gets what comes, `tell({state, error})` how it stands. */
   constructor(address, show, tell) {
     this.#address = address;
     this.#show = show;
@@ -113,7 +113,7 @@ export class Live {
     // Many pages that lost the same service don't come back at the same instant.
     const pause = this.#pause * (0.75 + Math.random() / 2);
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS);
-    this.#tell({ state: "away", error, until: Date.now() + pause });
+    this.#tell({ state: "away", error });
     this.#stop = new AbortController();
     const stop = this.#stop;
     this.#timer = setTimeout(() => this.#connect(stop), pause);

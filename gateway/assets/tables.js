@@ -20,6 +20,7 @@ const ERRORS = {
 function times(title, name) {
   return {
     title,
+    hint: "hint.times",
     isNumber: true,
     fill(cell, _, figures) {
       const { half, slow } = parts(cell, () => ({ half: element("span"), slow: element("span", { class: "slow" }) }));
@@ -31,6 +32,7 @@ function times(title, name) {
 
 const TOKENS = {
   title: "column.tokens",
+  hint: "hint.tokens",
   isNumber: true,
   fill(cell, _, { tokens }) {
     const { output, input } = parts(cell, () => ({ output: element("span"), input: element("span", { class: "slow" }) }));

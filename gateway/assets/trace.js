@@ -1,6 +1,6 @@
 // One trace, opened over the page by the address `#trace=ID`: what was tried, and where the time went.
 
-import { call, CallError } from "./api.js";
+import { call, CallError, serverTime } from "./api.js";
 import { attempt, why } from "./attempt.js";
 import { byId, element, setShown, setText } from "./element.js";
 import { amount, dayAndTime, duration } from "./format.js";
@@ -33,15 +33,15 @@ function line(tried, span) {
     element("span", { class: "muted", textContent: duration(span.duration_seconds) }),
   );
   const node = element("li", { "data-outcome": tried.outcome ?? "" }, head);
-  const say_ = (text, classes) => node.append(element("p", { class: classes, textContent: text }));
-  if (tried.passedOver) say_(say("attempt.passedOver", { whom: tried.passedOver }), "muted small");
-  if (tried.outcome === "failed") say_(say("attempt.failed", { why: why(tried) }), "bad");
-  else if (tried.outcome === "left") say_(say("attempt.left"), "muted");
+  const add = (text, classes) => node.append(element("p", { class: classes, textContent: text }));
+  if (tried.passedOver) add(say("attempt.passedOver", { whom: tried.passedOver }), "muted small");
+  if (tried.outcome === "failed") add(say("attempt.failed", { why: why(tried) }), "bad");
+  else if (tried.outcome === "left") add(say("attempt.left"), "muted");
   else {
     const parts = [say("attempt.answered")];
     if (tried.first !== undefined) parts.push(say("attempt.first", { time: duration(tried.first) }));
     if (tried.tokens !== undefined) parts.push(say("attempt.tokens", { count: amount(tried.tokens) }));
-    say_(parts.join(" · "), "good");
+    add(parts.join(" · "), "good");
   }
   return node;
 }
@@ -80,7 +80,7 @@ async function load(id) {
     shown = trace;
     tell("");
     if (!isSame) draw();
-    const age = Date.now() / 1000 - trace.started_at - trace.duration_seconds;
+    const age = serverTime() - trace.started_at - trace.duration_seconds;
     if (age < COMPLETE_AFTER_SECONDS) timer = setTimeout(() => load(id), ASK_AGAIN_MS);
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
@@ -91,9 +91,9 @@ async function load(id) {
 /** Opens or closes what the address says. */
 function follow() {
   const id = wanted();
-  const window = byId("trace");
+  const drawer = byId("trace");
   if (id === null || key() === "") {
-    if (window.open) window.close();
+    if (drawer.open) drawer.close();
     return;
   }
   if (shown?.id !== id) {
@@ -104,8 +104,8 @@ function follow() {
     setText(byId("trace-facts"), id);
     tell(say("trace.loading"));
   }
-  if (!window.open) {
-    window.showModal();
+  if (!drawer.open) {
+    drawer.showModal();
     byId("trace-title").focus();
   }
   load(id);

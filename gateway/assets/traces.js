@@ -1,6 +1,6 @@
 // The list of recent traces: narrowed by its filters, and shown anew while nobody reads in it.
 
-import { call, CallError } from "./api.js";
+import { call, CallError, serverTime } from "./api.js";
 import { byId, element, setOptions, setShown, setText } from "./element.js";
 import { amount, dayAndTime, duration, exactTime } from "./format.js";
 import { find, say } from "./i18n.js";
@@ -9,6 +9,8 @@ import { Rows } from "./rows.js";
 
 const PAGE_SIZE = 25;
 const INTERVAL_MS = 3000;
+/** A request is counted at its end, and its trace is kept a little later. */
+const KEPT_AFTER_MS = 2000;
 const STATUSES = ["", "ok", "error", "rejected", "cancelled"];
 const SLOW = [0, 1, 5, 30, 120];
 const DAY = 86_400;
@@ -18,9 +20,9 @@ let status = "";
 /** Counts what was asked, so that an answer that comes late isn't taken for the last. */
 let asked = 0;
 let askedAt = 0;
-/** How many requests there have been, and how many when the list was asked for. */
+/** How many requests there have been, and when that changed. */
 let count;
-let countShown;
+let changedAt = 0;
 let isAway = false;
 
 function make(id) {
@@ -44,7 +46,7 @@ function make(id) {
 export const outcome = ({ status, error_code }) => error_code ?? say(`trace.${status}`);
 
 /** A time that stands for itself today, with its day before. */
-const when = (time) => (Date.now() / 1000 - time < DAY ? exactTime(time) : dayAndTime(time));
+const when = (time) => (serverTime() - time < DAY ? exactTime(time) : dayAndTime(time));
 
 function fill(row, { trace, longest }) {
   setText(row.when, when(trace.started_at));
@@ -80,10 +82,7 @@ function address(after) {
 async function ask(isMore = false) {
   const mine = ++asked;
   askedAt = Date.now();
-  if (!isMore) {
-    countShown = count;
-    setShown(byId("traces-news"), false);
-  }
+  if (!isMore) setShown(byId("traces-news"), false);
   try {
     const page = await call("GET", address(isMore ? shown.last_id : ""));
     if (mine !== asked || key() === "") return;
@@ -139,12 +138,12 @@ export const traces = {
   /** Comes with every status: asks for the list where something has happened since. */
   follow({ models, windows: { total } }) {
     setOptions(byId("traces-model"), [["", say("all")], ...models.map(({ id }) => [id, find(`models.${id}`) ?? id])]);
+    if (count !== total.requests) changedAt = Date.now();
     count = total.requests;
-    const hasNews = count !== countShown;
-    const isWaiting = hasNews && shown !== undefined && isRead();
-    setShown(byId("traces-news"), isWaiting);
-    if (Date.now() - askedAt < INTERVAL_MS || isWaiting || (!hasNews && shown !== undefined && !isAway)) return;
-    ask();
+    const hasNews = askedAt < changedAt + KEPT_AFTER_MS || isAway;
+    if (!hasNews || Date.now() - askedAt < INTERVAL_MS) return;
+    if (shown !== undefined && isRead()) setShown(byId("traces-news"), true);
+    else ask();
   },
   redraw: draw,
   forget() {
@@ -152,7 +151,7 @@ export const traces = {
     askedAt = 0;
     shown = undefined;
     count = undefined;
-    countShown = undefined;
+    changedAt = 0;
     setShown(byId("traces-news"), false);
     setOptions(byId("traces-model"), [["", say("all")]]);
     draw();

@@ -62,6 +62,7 @@ async function aRequestThatFailedSaysWhatTheClientGot(page) {
   await page.keyboard.press("Tab");
   await chat(broken, 502);
   await page.getByRole("button", { name: "Show the newest" }).click();
+  await page.mouse.move(0, 0);
   await page.locator("#traces-list a", { hasText: "upstream_error" }).click();
   await seen(page.locator("#trace-story .story-end", { hasText: "The client got upstream_error" }));
   await page.getByRole("button", { name: "Close" }).click();
