@@ -109,7 +109,7 @@ impl Access {
                 };
             }
             if let Some(made) = self.made.of_hash(&hash) {
-                return check_made(&made, right, caller.address);
+                return check_made(&made, right, caller);
             }
         }
         let anonymous = Client {
@@ -211,7 +211,7 @@ impl Keys {
 }
 
 /// Decides whether a key that was made here has a right. It is never admin.
-fn check_made(key: &ClientKey, right: Right, address: IpAddr) -> Result<Client, ContractError> {
+fn check_made(key: &ClientKey, right: Right, caller: Caller<'_>) -> Result<Client, ContractError> {
     let refused = |reason, message: &str| Err(ContractError::new(reason, message));
     if right == Right::Open {
         return Ok(Client::of_made(key));
@@ -222,7 +222,9 @@ fn check_made(key: &ClientKey, right: Right, address: IpAddr) -> Result<Client, 
             "The API key that was sent has expired; ask the operator for another, or for more time.",
         );
     }
-    if !key.may_come_from(address) {
+    // Where a stranger may stand before the client, nobody knows its network.
+    let is_known = !caller.is_address_untrusted || key.settings.networks.is_empty();
+    if !is_known || !key.may_come_from(caller.address) {
         return refused(
             ErrorReason::InsufficientPermissions,
             "The API key that was sent is not allowed from this network.",

@@ -31,6 +31,7 @@ mod canned;
 mod stage;
 
 mod access;
+mod access_matrix;
 mod administration;
 mod answers;
 mod authorization;

@@ -26,6 +26,7 @@ both_deployments! {
     a_revoked_key_is_refused_within_a_second,
     an_expired_key_is_refused,
     a_key_is_refused_from_other_networks,
+    a_proxy_that_nobody_knows_lends_its_network_to_nobody,
     a_key_is_never_admin,
     other_models_are_hidden_and_refused,
     where_the_fallback_is_not_allowed_it_does_not_answer,
@@ -98,6 +99,17 @@ async fn a_key_is_refused_from_other_networks(deployment: Deployment) {
         assert_eq!(verdict(&answer), (403, expected));
         assert!(answer.text().contains("network"), "{}", answer.text());
     }
+}
+
+async fn a_proxy_that_nobody_knows_lends_its_network_to_nobody(deployment: Deployment) {
+    let stage = Stage::new(deployment).await;
+    let instance = &stage.instance;
+    let key = Made::with(instance, json!({"networks": ["127.0.0.1"]})).await;
+    assert_eq!(instance.exchange(&models(&key.value)).await.status, 200);
+    let forwarded = models(&key.value).header("X-Forwarded-For", "127.0.0.1");
+    let answer = instance.exchange(&forwarded).await;
+    let expected = json!(["invalid_request_error", null, "insufficient_permissions"]);
+    assert_eq!(verdict(&answer), (403, expected));
 }
 
 async fn a_key_is_never_admin(deployment: Deployment) {
