@@ -303,8 +303,8 @@ impl Core {
         })
     }
 
-    /// Keeps model lists and health fresh, checks credentials and the authorization code, stores what becomes of them, and does what adapters leave to the
-    /// background, until the core is told to end and all that is done. One task a process runs this.
+    /// Keeps model lists and health fresh, checks credentials and the authorization code, stores what becomes of them, and does what
+    /// adapters leave to the background, until the core is told to end and all that is done. One task a process runs this.
     pub async fn run(&self) {
         let taken = self
             .to_run
@@ -354,7 +354,8 @@ impl Core {
         to_run.writer.join_all().await;
     }
 
-    /// Takes over what the configuration says now: upstreams, names of models, who is let in, and by what this runs. All else stays as it was.
+    /// Takes over what the configuration says now: upstreams, names of models, who is let in, and by what code this runs. All else stays
+    /// as it was.
     ///
     /// # Errors
     ///

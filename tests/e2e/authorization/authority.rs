@@ -102,6 +102,24 @@ async fn without_a_code_clients_are_refused_and_all_else_goes_on(deployment: Dep
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_is_asked_by_a_key_that_may_and_by_no_other() {
+    let authority = Authority::start().await;
+    let issued = authority.issue(json!({"subject": "test"})).await;
+    let upstream = upstream().await;
+    for (may_ask, expected) in [
+        (true, ("valid", "")),
+        (false, ("invalid", "authority_unreachable")),
+    ] {
+        let body = json!({"label": "subject", "introspection": may_ask}).to_string();
+        let made = Request::post_json("/keys", body);
+        let made = authority.instance.administer(made).await.json();
+        let subject = authority.subject(Deployment::Serve, &upstream, &issued.code);
+        let subject = subject.setting("AUTH_INTROSPECTION_KEY", made["key"].as_str().unwrap());
+        comes_to(&subject.start().await, expected).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_must_agree_where_both_are_set() {
     let (authority, other) = (Authority::start().await, Authority::start().await);
     let issued = authority.issue(json!({"subject": "test"})).await;
