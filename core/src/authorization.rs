@@ -2,7 +2,7 @@
 //!
 //! Somebody is always the authority: whoever the configuration names, by a public key, by an address that is asked, or by both; else
 //! the instance itself, which makes a key, issues itself a code and renews it. So the check always runs, and there is one way through it:
-//! the [`Authority`] finds something, the [`Standing`] decides what follows, and what holds is one snapshot, which each request reads.
+//! the `Authority` finds something, the `Standing` decides what follows, and what holds is one snapshot, which each request reads.
 //!
 //! What anybody needs to make or read codes without an instance ([`Claims`], keys) is public.
 
