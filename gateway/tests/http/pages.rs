@@ -11,7 +11,11 @@ use crate::{
 
 /// The pages. For each: its path, and the most bytes that it is with all that it loads, as written and as they travel, compressed as
 /// browsers take it.
-const PAGES: [(&str, usize, usize); 2] = [("/", 150_000, 55_000), ("/cookie", 110_000, 40_000)];
+const PAGES: [(&str, usize, usize); 3] = [
+    ("/", 150_000, 55_000),
+    ("/cookie", 110_000, 40_000),
+    ("/key", 110_000, 40_000),
+];
 
 /// The addresses that a page or a part of it loads. Where a link leads is not loaded.
 fn parts(text: &str) -> Vec<String> {
