@@ -1,10 +1,11 @@
 //! Running gateway and core, together or apart: bind all, start all, wait, drain.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use http::Uri;
 use llm2api_core::Core;
+use llm2api_gateway::{Sampler, Telemetry};
 use secrecy::SecretString;
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::task::TaskTracker;
@@ -113,11 +114,13 @@ pub(crate) fn run(
     // One place for each server of each runtime: a failure never waits.
     let (failed, failures) = mpsc::channel(2 * runtimes.count());
     let gateway = configuration.gateway(core.uris());
+    let telemetry = Arc::new(Telemetry::new(Sampler::default(), None, None));
     let mut works = sockets(http, grpc, runtimes.count()).map(|sockets| -> Work {
         Box::pin(servers::serve(Servers {
             sockets,
             core: core.clone(),
             gateway: gateway.clone(),
+            telemetry: Arc::clone(&telemetry),
             stops: stops.clone(),
             failed: failed.clone(),
             running: servers.token(),

@@ -1,11 +1,11 @@
 //! What is served on one runtime: gateway, core or both.
 
-use std::net::TcpListener as StdTcpListener;
+use std::{net::TcpListener as StdTcpListener, sync::Arc};
 
 use anyhow::Context;
 use http::Uri;
 use llm2api_core::{Core, InProcess};
-use llm2api_gateway::{CoreLink, CoreService, Gateway, config::Config as GatewayConfig};
+use llm2api_gateway::{CoreLink, CoreService, Gateway, Telemetry, config::Config as GatewayConfig};
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -88,6 +88,8 @@ pub(crate) struct Servers {
     pub(crate) core: CorePlace,
     /// What the gateway is told.
     pub(crate) gateway: GatewayConfig,
+    /// What the gateway tells its spans and counts to.
+    pub(crate) telemetry: Arc<Telemetry>,
     /// How both are told to stop.
     pub(crate) stops: Stops,
     /// Takes what breaks.
@@ -103,10 +105,11 @@ pub(crate) async fn serve(servers: Servers) {
     let mut running = JoinSet::new();
     if let Some(socket) = servers.sockets.http {
         let core = servers.core.connect(&mut background);
-        let (config, stopping) = (servers.gateway, servers.stops.gateway);
+        let (config, telemetry) = (servers.gateway, servers.telemetry);
+        let stopping = servers.stops.gateway;
         running.spawn(async move {
             let listener = TcpListener::from_std(socket)?;
-            let gateway = Gateway::new(config, core?);
+            let gateway = Gateway::new(config, core?, telemetry);
             gateway.serve(listener, stopping).await.context("HTTP")
         });
     }

@@ -15,6 +15,7 @@ use crate::{
     client_address::ClientAddress,
     error::{self, ApiError},
     facade::Facade,
+    telemetry::RequestTrace,
 };
 
 /// For how long an answer of the core holds, as its contract allows.
@@ -27,8 +28,10 @@ const MAX_ANSWERS: u64 = 10_000;
 pub(crate) struct Arrival {
     /// The request's id.
     pub(crate) request_id: HeaderValue,
-    /// The other end of the connection.
-    pub(crate) peer: IpAddr,
+    /// Where the client is.
+    pub(crate) address: ClientAddress,
+    /// Its place in its trace.
+    pub(crate) trace: RequestTrace,
 }
 
 /// The core's answers of the last second, by a hash of what was asked: no key is held. Refusals are not kept, so that the core sees
@@ -66,7 +69,7 @@ impl FromRequestParts<Arc<Facade>> for Admitted {
             &parts.method,
             path.as_str(),
             &parts.headers,
-            arrival,
+            &arrival,
         );
         Ok(Self(caller.await?))
     }
@@ -82,11 +85,11 @@ pub(crate) async fn admit(
     method: &Method,
     path: &str,
     headers: &HeaderMap,
-    arrival: Arrival,
+    arrival: &Arrival,
 ) -> Result<Caller, ContractError> {
     let question = Question {
         key: client_key(headers)?.unwrap_or_default(),
-        address: ClientAddress::find(arrival.peer, headers, &facade.trusted_proxies),
+        address: arrival.address,
         method: if method == Method::HEAD {
             &Method::GET
         } else {
@@ -109,7 +112,8 @@ pub(crate) async fn admit(
     };
     Ok(Caller {
         client_id,
-        request_id: arrival.request_id,
+        request_id: arrival.request_id.clone(),
+        trace: None,
     })
 }
 

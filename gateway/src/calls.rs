@@ -8,14 +8,14 @@ mod monitoring;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use llm2api_proto::{
     ContractError, RateLimits,
-    metadata::{AUTHORIZATION, CLIENT_ID, REQUEST_ID},
+    metadata::{AUTHORIZATION, CLIENT_ID, REQUEST_ID, TRACE_KEPT, TRACEPARENT},
     v1::{
-        ChatRequest, ChatResponse, CheckAccessRequest, CheckAccessResponse, ErrorReason,
+        ChatRequest, ChatResponse, ChatStart, CheckAccessRequest, CheckAccessResponse, ErrorReason,
         GetModelRequest, ListModelsRequest, Model, access_service_client::AccessServiceClient,
-        model_service_client::ModelServiceClient,
+        chat_event::Event, model_service_client::ModelServiceClient,
     },
 };
 use tonic::{Code, Request, Response, Status, codegen::BoxStream, metadata::MetadataMap};
@@ -23,7 +23,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use crate::{CoreService, error};
+use crate::{CoreService, error, telemetry::CallTrace};
 
 /// Time for a call that waits for no upstream.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,6 +35,8 @@ pub(crate) struct Caller {
     pub(crate) client_id: HeaderValue,
     /// The request's id.
     pub(crate) request_id: HeaderValue,
+    /// The trace that the call is part of, where the core has a span of it.
+    pub(crate) trace: Option<CallTrace>,
 }
 
 /// The core, as the routes call it.
@@ -52,11 +54,38 @@ pub(crate) struct Answer {
     pub(crate) rest: BoxStream<ChatResponse>,
     /// What the client's limits leave.
     pub(crate) rate_limits: RateLimits,
+    /// Whether the core keeps the trace.
+    pub(crate) is_trace_kept: bool,
+}
+
+impl Answer {
+    /// What the answer says of itself at its start.
+    pub(crate) fn start(&self) -> Option<&ChatStart> {
+        let events = &self.first.events;
+        events.iter().find_map(|event| match &event.event {
+            Some(Event::Start(start)) => Some(start),
+            _ => None,
+        })
+    }
 }
 
 impl Core {
     pub(crate) fn new(service: CoreService, urls: Vec<String>) -> Self {
         Self { service, urls }
+    }
+
+    /// Whether it is in this process.
+    pub(crate) fn is_in_process(&self) -> bool {
+        self.urls.is_empty()
+    }
+
+    /// Where it is, in another process. `None`: in this one, or at one of several addresses.
+    pub(crate) fn address(&self) -> Option<(String, Option<u16>)> {
+        let [url] = self.urls.as_slice() else {
+            return None;
+        };
+        let uri: Uri = url.parse().ok()?;
+        Some((uri.host()?.to_owned(), uri.port_u16()))
     }
 
     /// Asks for an answer, and waits for what comes first of it.
@@ -68,12 +97,14 @@ impl Core {
         let response = self.service.chat.chat(caller.request(request)).await;
         let response = response.map_err(|status| self.failure(&status))?;
         let rate_limits = RateLimits::read(response.metadata().as_ref());
+        let is_trace_kept = response.metadata().contains_key(TRACE_KEPT);
         let mut rest = response.into_inner();
         match rest.next().await {
             Some(Ok(first)) => Ok(Answer {
                 first,
                 rest,
                 rate_limits,
+                is_trace_kept,
             }),
             None => {
                 tracing::error!("the core ended an answer before it began");
@@ -179,7 +210,7 @@ impl Core {
     }
 
     fn unreachable(&self, why: &str) -> ContractError {
-        if self.urls.is_empty() {
+        if self.is_in_process() {
             tracing::error!(why, "a call to the core of this process failed");
             return error::internal();
         }
@@ -194,7 +225,7 @@ impl Core {
     }
 
     fn refused(&self) -> ContractError {
-        if self.urls.is_empty() {
+        if self.is_in_process() {
             tracing::error!("the core of this process refused its own gateway");
             return error::internal();
         }
@@ -240,6 +271,11 @@ impl Caller {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HeaderName::from_static(CLIENT_ID), self.client_id.clone());
         headers.insert(HeaderName::from_static(REQUEST_ID), self.request_id.clone());
+        if let Some(trace) = &self.trace {
+            let parent = trace.context.to_header();
+            headers.insert(HeaderName::from_static(TRACEPARENT), parent);
+            trace.state.insert_into(&mut headers);
+        }
         Request::from_parts(
             MetadataMap::from_headers(headers),
             tonic::Extensions::default(),

@@ -16,7 +16,7 @@ use std::{
 
 use futures_util::future::join_all;
 use http::{HeaderValue, Uri, header};
-use llm2api_proto::metadata::REQUEST_ID;
+use llm2api_proto::metadata::{REQUEST_ID, TRACESTATE};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::mpsc, task::JoinSet};
 use tonic::{Status, body::Body};
@@ -135,9 +135,11 @@ impl Service<http::Request<Body>> for CoreLink {
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let headers = request.headers_mut();
         headers.insert(header::AUTHORIZATION, self.authorization.clone());
-        if let Some(request_id) = headers.get_mut(REQUEST_ID) {
-            // Sent once and never again: it needs no place in the connection's table of headers, out of which it would push others.
-            request_id.set_sensitive(true);
+        for name in [REQUEST_ID, TRACESTATE] {
+            if let Some(value) = headers.get_mut(name) {
+                // Sent once and never again: it needs no place in the connection's table of headers, out of which it would push others.
+                value.set_sensitive(true);
+            }
         }
         let cores = Arc::clone(&self.cores);
         Box::pin(async move { Ok(choose(&cores).connection().call(request).await?) })

@@ -1,11 +1,14 @@
 //! What the routes share: one a runtime.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{CoreService, Stopping, access::Answers, calls::Core, config::Config, prefix::Prefix};
+use crate::{
+    CoreService, Stopping, Telemetry, access::Answers, calls::Core, config::Config, prefix::Prefix,
+    telemetry::Meter,
+};
 
 /// What the routes share.
 pub(crate) struct Facade {
@@ -21,10 +24,18 @@ pub(crate) struct Facade {
     pub(crate) ending: CancellationToken,
     /// Has a token of each request and of each streamed answer.
     pub(crate) running: TaskTracker,
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// This gateway's own, among the telemetry's.
+    pub(crate) meter: Arc<Meter>,
 }
 
 impl Facade {
-    pub(crate) fn new(config: &Config, core: CoreService, stopping: &Stopping) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        core: CoreService,
+        telemetry: Arc<Telemetry>,
+        stopping: &Stopping,
+    ) -> Self {
         Self {
             core: Core::new(core, config.core_urls.clone()),
             access_answers: Answers::new(),
@@ -36,6 +47,8 @@ impl Facade {
             refusing: stopping.refusing.clone(),
             ending: stopping.ending.child_token(),
             running: stopping.running.clone(),
+            meter: telemetry.meters.add(),
+            telemetry,
         }
     }
 }

@@ -21,6 +21,7 @@ mod request_id;
 mod routes;
 mod server;
 mod sse;
+mod telemetry;
 mod transport;
 
 use std::{convert::Infallible, sync::Arc};
@@ -33,6 +34,7 @@ use crate::{config::Config, facade::Facade, front::Front};
 pub use crate::{
     core_client::{CoreLink, CoreLinkError},
     core_service::{ChatCore, CoreService, RpcService},
+    telemetry::{Sampler, Telemetry},
 };
 
 /// How a gateway is told to stop, step by step.
@@ -53,15 +55,17 @@ pub struct Stopping {
 pub struct Gateway {
     config: Arc<Config>,
     core: CoreService,
+    telemetry: Arc<Telemetry>,
 }
 
 impl Gateway {
-    /// Makes a gateway in front of a core.
+    /// Makes a gateway in front of a core, with the telemetry of its process.
     #[must_use]
-    pub fn new(config: Config, core: CoreService) -> Self {
+    pub fn new(config: Config, core: CoreService, telemetry: Arc<Telemetry>) -> Self {
         Self {
             config: Arc::new(config),
             core,
+            telemetry,
         }
     }
 
@@ -71,7 +75,12 @@ impl Gateway {
     ///
     /// None: what a connection does ends that connection.
     pub async fn serve(self, listener: TcpListener, stopping: Stopping) -> Result<(), Infallible> {
-        let facade = Arc::new(Facade::new(&self.config, self.core, &stopping));
+        let facade = Arc::new(Facade::new(
+            &self.config,
+            self.core,
+            self.telemetry,
+            &stopping,
+        ));
         let router = routes::router(&self.config, Arc::clone(&facade));
         let front = Arc::new(Front::new(facade, router));
         server::serve(front, listener, &stopping).await;

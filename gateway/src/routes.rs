@@ -25,6 +25,7 @@ use http::{HeaderName, HeaderValue, Method};
 use llm2api_proto::RATE_LIMIT_HEADERS;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+pub(crate) use self::route::Listed;
 use self::{
     route::{Access, Route},
     table::table,
@@ -45,6 +46,7 @@ const EXPOSED_HEADERS: &[&str] = &[
     "x-llm2api-fallback",
     "x-llm2api-upstream-model",
     "x-llm2api-search",
+    "x-trace-id",
 ];
 
 /// Whether a path is a probe's, which lies outside the prefix.
@@ -71,6 +73,7 @@ pub(crate) fn router(config: &Config, facade: Arc<Facade>) -> Router {
     with_refusal(open)
         .merge(client)
         .merge(admin)
+        .layer(middleware::from_fn(route::tell))
         .fallback(not_found::unknown_url)
         .with_state(facade)
 }

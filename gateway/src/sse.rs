@@ -18,7 +18,9 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::{sync::WaitForCancellationFutureOwned, task::task_tracker::TaskTrackerToken};
 use tonic::codegen::BoxStream;
 
-use crate::{calls::Answer, error, facade::Facade, openai::chunk::ChunkWriter};
+use crate::{
+    calls::Answer, error, facade::Facade, openai::chunk::ChunkWriter, telemetry::ChatTrace,
+};
 
 /// What fills silence; a comment, which every reader of event streams skips.
 const COMMENT: &[u8] = b": keep-alive\n\n";
@@ -51,6 +53,8 @@ pin_project! {
         waiting: Option<Waker>,
         // Dropped with the body: tells that this answer runs no more.
         running: TaskTrackerToken,
+        // Dropped with the body: ends the spans.
+        trace: Option<Box<ChatTrace>>,
     }
 }
 
@@ -66,9 +70,8 @@ enum State {
 impl SseBody {
     /// The body of an answer that has begun.
     pub(crate) fn answering(answer: Answer, chunks: ChunkWriter, facade: Arc<Facade>) -> Self {
-        let Answer { first, rest, .. } = answer;
-        let mut body = Self::new(State::Answering(rest), chunks, facade);
-        body.chunks.write(&mut body.buffer, first);
+        let mut body = Self::new(State::Answering(answer.rest), chunks, facade);
+        body.chunks.write(&mut body.buffer, answer.first);
         body
     }
 
@@ -89,8 +92,14 @@ impl SseBody {
             ended: facade.ending.clone().cancelled_owned(),
             waiting: None,
             running: facade.running.token(),
+            trace: None,
             facade,
         }
+    }
+
+    /// Has what becomes of the answer noted here.
+    pub(crate) fn traced(self, trace: Option<Box<ChatTrace>>) -> Self {
+        Self { trace, ..self }
     }
 }
 
@@ -112,7 +121,15 @@ impl Body for SseBody {
             if matches!(this.state, State::Ended) {
                 return Poll::Ready(None);
             }
-            if poll_answer(this.state, this.chunks, this.buffer, this.facade, context).is_ready() {
+            let polled = poll_answer(
+                this.state,
+                this.chunks,
+                this.buffer,
+                this.facade,
+                this.trace.as_deref_mut(),
+                context,
+            );
+            if polled.is_ready() {
                 continue;
             }
             let waits = this.waiting.as_ref();
@@ -123,7 +140,11 @@ impl Body for SseBody {
                 return Poll::Pending;
             }
             if this.ended.as_mut().poll(context).is_ready() {
-                write_error(this.buffer, &error::shutting_down());
+                let error = error::shutting_down();
+                if let Some(trace) = this.trace {
+                    trace.failed(&error);
+                }
+                write_error(this.buffer, &error);
                 *this.state = State::Ended;
                 continue;
             }
@@ -160,13 +181,17 @@ fn poll_answer(
     chunks: &mut ChunkWriter,
     buffer: &mut BytesMut,
     facade: &Facade,
+    trace: Option<&mut ChatTrace>,
     context: &mut Context<'_>,
 ) -> Poll<()> {
     let failure = match state {
         State::Calling(call) => match std::task::ready!(call.as_mut().poll(context)) {
-            Ok(Answer { first, rest, .. }) => {
-                *state = State::Answering(rest);
-                chunks.write(buffer, first);
+            Ok(answer) => {
+                if let Some(trace) = trace {
+                    trace.begun(&answer);
+                }
+                chunks.write(buffer, answer.first);
+                *state = State::Answering(answer.rest);
                 return Poll::Ready(());
             }
             Err(error) => Some(error),
@@ -182,9 +207,19 @@ fn poll_answer(
         State::Ended => return Poll::Ready(()),
     };
     *state = State::Ended;
-    match failure {
-        Some(error) => write_error(buffer, &error),
-        None => ChunkWriter::write_done(buffer),
+    match (failure, trace) {
+        (Some(error), trace) => {
+            if let Some(trace) = trace {
+                trace.failed(&error);
+            }
+            write_error(buffer, &error);
+        }
+        (None, trace) => {
+            if let Some(trace) = trace {
+                trace.answered();
+            }
+            ChunkWriter::write_done(buffer);
+        }
     }
     Poll::Ready(())
 }

@@ -28,6 +28,8 @@ pub mod http {
 
 /// RPC, <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>.
 pub mod rpc {
+    use tonic::Code;
+
     /// `grpc`.
     pub const SYSTEM_NAME: &str = "rpc.system.name";
     /// `package.Service/Method`.
@@ -38,6 +40,30 @@ pub mod rpc {
     pub const CHAT: &str = "llm2api.v1.ChatService/Chat";
     /// The address of a core in the same process.
     pub const IN_PROCESS: &str = "in-process";
+
+    /// A status as [`STATUS_CODE`] has it.
+    #[must_use]
+    pub fn status_name(code: Code) -> &'static str {
+        match code {
+            Code::Ok => "OK",
+            Code::Cancelled => "CANCELLED",
+            Code::Unknown => "UNKNOWN",
+            Code::InvalidArgument => "INVALID_ARGUMENT",
+            Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Code::NotFound => "NOT_FOUND",
+            Code::AlreadyExists => "ALREADY_EXISTS",
+            Code::PermissionDenied => "PERMISSION_DENIED",
+            Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+            Code::FailedPrecondition => "FAILED_PRECONDITION",
+            Code::Aborted => "ABORTED",
+            Code::OutOfRange => "OUT_OF_RANGE",
+            Code::Unimplemented => "UNIMPLEMENTED",
+            Code::Internal => "INTERNAL",
+            Code::Unavailable => "UNAVAILABLE",
+            Code::DataLoss => "DATA_LOSS",
+            Code::Unauthenticated => "UNAUTHENTICATED",
+        }
+    }
 }
 
 /// Who is called, of any client span.

@@ -2,26 +2,23 @@
 
 use std::{future::Future, sync::Arc};
 
-use axum::{body::Body, extract::State, response::Response};
+use axum::{Extension, body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body::Body as HttpBody;
-use hyper::body::Incoming;
-use llm2api_proto::{
-    ContractError,
-    metadata::SEARCH,
-    v1::{ChatResponse, ChatStart, chat_event::Event},
-};
+use llm2api_proto::{ContractError, metadata::SEARCH, v1::ChatStart};
 
 use crate::{
-    access::{self, Admitted, Arrival},
+    access::{self, Arrival},
     body,
     calls::{self, Caller},
-    error::{self, ApiError},
+    error,
     facade::Facade,
+    front::TRACE_ID,
     openai::{self, answer::Answer, chunk::ChunkWriter, request::ParsedRequest},
     sse::{self, Call, SseBody},
+    telemetry::{ChatTrace, Sender},
 };
 
 /// Bytes of a body above which it is read on a thread of its own: a worker's streams must not wait for it.
@@ -42,9 +39,9 @@ pub(crate) enum ChatRoute {
 }
 
 impl ChatRoute {
-    /// The route of a request that is a chat, and no web page's, which wants CORS headers.
+    /// The route of a request that is a chat.
     pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
-        if request.method() != Method::POST || request.headers().contains_key(header::ORIGIN) {
+        if request.method() != Method::POST {
             return None;
         }
         let path = request.uri().path();
@@ -53,7 +50,7 @@ impl ChatRoute {
     }
 
     /// Its path.
-    pub(super) const fn path(self) -> &'static str {
+    pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Plain => "/v1/chat/completions",
             Self::Web => "/web/v1/chat/completions",
@@ -61,46 +58,78 @@ impl ChatRoute {
     }
 }
 
-/// Answers a chat that came past the router.
-pub(crate) async fn answer(
+/// Answers a chat.
+pub(crate) async fn answer<B>(
     facade: &Arc<Facade>,
     route: ChatRoute,
-    request: Request<Incoming>,
+    request: Request<B>,
     arrival: Arrival,
-) -> Response {
+) -> Response
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+{
+    let sender = Sender::new(&arrival, request.headers(), request.version());
+    let trace = ChatTrace::new(facade, route, arrival.trace.clone(), sender);
+    let mut noting = Noting(Some(trace));
     let answer = async {
         let headers = request.headers();
-        let caller = access::admit(facade, &Method::POST, route.path(), headers, arrival).await?;
-        complete(facade, route, caller, request).await
+        let caller = access::admit(facade, &Method::POST, route.path(), headers, &arrival).await?;
+        complete(facade, route, caller, request, &mut noting).await
     };
     let answer: Result<Response, ContractError> = answer.await;
-    answer.unwrap_or_else(|error| error::response(&error))
+    let mut response = answer.unwrap_or_else(|error| {
+        noting.note(|trace| trace.failed(&error));
+        error::response(&error)
+    });
+    noting.responds(&mut response);
+    response
+}
+
+/// What is noted of a chat, until a streamed answer takes it over.
+struct Noting(Option<Box<ChatTrace>>);
+
+impl Noting {
+    fn note(&mut self, note: impl FnOnce(&mut ChatTrace)) {
+        if let Some(trace) = &mut self.0 {
+            note(trace);
+        }
+    }
+
+    /// Notes the head that is sent, and tells in it where the trace is found.
+    fn responds(&mut self, response: &mut Response) {
+        let status = response.status();
+        let trace_id = self.0.as_mut().and_then(|trace| trace.responds(status));
+        if let Some(trace_id) = trace_id {
+            response.headers_mut().insert(TRACE_ID, trace_id);
+        }
+    }
 }
 
 /// Answers a chat that came by way of the router.
 pub(crate) async fn create(
     State(facade): State<Arc<Facade>>,
-    Admitted(caller): Admitted,
+    Extension(arrival): Extension<Arrival>,
     request: Request<Body>,
-) -> Result<Response, ApiError> {
-    Ok(complete(&facade, ChatRoute::Plain, caller, request).await?)
+) -> Response {
+    answer(&facade, ChatRoute::Plain, request, arrival).await
 }
 
 /// Answers a chat with web search that came by way of the router.
 pub(crate) async fn create_with_search(
     State(facade): State<Arc<Facade>>,
-    Admitted(caller): Admitted,
+    Extension(arrival): Extension<Arrival>,
     request: Request<Body>,
-) -> Result<Response, ApiError> {
-    Ok(complete(&facade, ChatRoute::Web, caller, request).await?)
+) -> Response {
+    answer(&facade, ChatRoute::Web, request, arrival).await
 }
 
 /// Answers a conversation, streamed or not.
 async fn complete<B>(
     facade: &Arc<Facade>,
     route: ChatRoute,
-    caller: Caller,
+    mut caller: Caller,
     request: Request<B>,
+    noting: &mut Noting,
 ) -> Result<Response, ContractError>
 where
     B: HttpBody<Data = Bytes> + Unpin,
@@ -117,15 +146,16 @@ where
             .unwrap_or(1),
         parsed.include_usage,
     );
+    noting.note(|trace| caller.trace = Some(trace.call()));
     let call: Call = {
         let facade = Arc::clone(facade);
         // The request is dropped when it is sent: a stream does not hold its prompt.
         Box::pin(async move { facade.core.chat(parsed.request, &caller).await })
     };
     if stream {
-        streamed(call, chunks, Arc::clone(facade)).await
+        streamed(call, chunks, Arc::clone(facade), noting).await
     } else {
-        unless_ending(facade, whole(call, facade)).await?
+        unless_ending(facade, whole(call, facade, noting)).await?
     }
 }
 
@@ -143,13 +173,15 @@ async fn streamed(
     mut call: Call,
     chunks: ChunkWriter,
     facade: Arc<Facade>,
+    noting: &mut Noting,
 ) -> Result<Response, ContractError> {
     let first = tokio::time::timeout(facade.keepalive, &mut call);
     let mut headers = HeaderMap::with_capacity(8);
     let body = match unless_ending(&facade, first).await? {
         Ok(answer) => {
             let answer = answer?;
-            note_start(&mut headers, start_of(&answer.first));
+            noting.note(|trace| trace.begun(&answer));
+            note_start(&mut headers, answer.start());
             answer.rate_limits.write(&mut headers);
             SseBody::answering(answer, chunks, facade)
         }
@@ -158,18 +190,26 @@ async fn streamed(
     headers.insert(header::CONTENT_TYPE, sse::CONTENT_TYPE);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    let mut response = Response::new(Body::new(body));
+    let mut response = Response::default();
     *response.headers_mut() = headers;
-    Ok(response)
+    noting.responds(&mut response);
+    Ok(response.map(|_| Body::new(body.traced(noting.0.take()))))
 }
 
 /// Waits for the whole answer.
-async fn whole(call: Call, facade: &Facade) -> Result<Response, ContractError> {
+async fn whole(
+    call: Call,
+    facade: &Facade,
+    noting: &mut Noting,
+) -> Result<Response, ContractError> {
+    let begun = call.await?;
+    noting.note(|trace| trace.begun(&begun));
     let calls::Answer {
         first,
         mut rest,
         rate_limits,
-    } = call.await?;
+        ..
+    } = begun;
     let mut answer = Answer::default();
     let mut next = Some(first);
     while let Some(response) = next {
@@ -182,6 +222,7 @@ async fn whole(call: Call, facade: &Facade) -> Result<Response, ContractError> {
             .transpose()
             .map_err(|status| facade.core.failure(&status))?;
     }
+    noting.note(ChatTrace::answered);
     let mut response = Response::new(Body::from(answer.to_json()));
     let headers = response.headers_mut();
     headers.insert(
@@ -206,13 +247,6 @@ async fn unless_ending<T>(
         output = future => Ok(output),
         () = facade.ending.cancelled() => Err(error::shutting_down()),
     }
-}
-
-fn start_of(first: &ChatResponse) -> Option<&ChatStart> {
-    first.events.iter().find_map(|event| match &event.event {
-        Some(Event::Start(start)) => Some(start),
-        _ => None,
-    })
 }
 
 /// Repeats in the head what is known of the answer.

@@ -1,4 +1,4 @@
-//! `GET /metrics`: the core's metrics, for Prometheus.
+//! `GET /metrics`: the core's metrics and the gateway's own, for Prometheus.
 
 use std::sync::Arc;
 
@@ -16,7 +16,11 @@ pub(super) async fn text(
     State(facade): State<Arc<Facade>>,
     Admitted(caller): Admitted,
 ) -> Result<Response, ApiError> {
-    let text = facade.core.get_metrics(&caller).await?;
+    let mut text = facade.core.get_metrics(&caller).await?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&facade.telemetry.meters.to_text(facade.running.len()));
     let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);

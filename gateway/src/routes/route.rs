@@ -1,13 +1,22 @@
 //! One route: where it is, who may use it, what answers, and what the OpenAPI document says of it.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+};
 
-use axum::routing::MethodRouter;
+use axum::{
+    extract::{MatchedPath, Request},
+    middleware::Next,
+    response::Response,
+    routing::MethodRouter,
+};
 use utoipa::{
     ToSchema,
     openapi::{Components, HttpMethod, Ref, RefOr, Schema},
 };
 
+use super::{pages, table};
 use crate::facade::Facade;
 
 /// Who may use a route. The core decides by its own table; this one tells the reader, and which layers apply.
@@ -114,4 +123,45 @@ fn component<T: ToSchema>(components: &mut Components) -> RefOr<Schema> {
     T::schemas(&mut schemas);
     components.schemas.extend(schemas);
     Ref::from_schema_name(T::name()).into()
+}
+
+/// What telemetry tells of a route.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// The path as the OpenAPI document has it.
+    pub(crate) template: String,
+    /// Whether clients use it, and not the operator.
+    pub(crate) is_client: bool,
+}
+
+static LISTED: LazyLock<HashMap<&str, Listed>> = LazyLock::new(|| {
+    let routes = table().into_iter().map(|route| {
+        let listed = Listed {
+            template: route.path.replace("{*", "{"),
+            is_client: route.access == Access::Client,
+        };
+        (route.path, listed)
+    });
+    let part = Listed {
+        template: pages::PART.to_owned(),
+        is_client: false,
+    };
+    routes.chain([(pages::PART, part)]).collect()
+});
+
+impl Listed {
+    /// That of a path as the router has it.
+    pub(crate) fn find(path: &str) -> Option<&'static Self> {
+        LISTED.get(path)
+    }
+}
+
+/// Has the answer tell which route gave it.
+pub(super) async fn tell(request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(path) = path {
+        response.extensions_mut().insert(path);
+    }
+    response
 }

@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt, stream};
 use llm2api_gateway::{CoreService, RpcService};
 use llm2api_proto::{
     ContractError,
+    metadata::TRACE_KEPT,
     v1::{
         ChatEvent, ChatRequest, ChatResponse, ChatStart, CheckAccessRequest, CheckAccessResponse,
         ChoiceDelta, ChoiceFinish, ErrorReason, FinishReason, GetModelRequest, GetModelResponse,
@@ -28,7 +29,11 @@ use llm2api_proto::{
 };
 use prost_types::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
-use tonic::{Request, Response, Status, async_trait, metadata::MetadataMap, service::Routes};
+use tonic::{
+    Request, Response, Status, async_trait,
+    metadata::{MetadataMap, MetadataValue},
+    service::Routes,
+};
 use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse,
     health_check_response::ServingStatus,
@@ -50,6 +55,7 @@ struct State {
     models: Vec<Model>,
     refusal: Option<Status>,
     is_down: bool,
+    keeps_traces: bool,
     upstreams_down: bool,
     store_down: bool,
     is_unauthorized: bool,
@@ -133,6 +139,11 @@ impl FakeCore {
         self.state().refusal = Some(status.into());
     }
 
+    /// Lets everybody in again.
+    pub(crate) fn admits(&self) {
+        self.state().refusal = None;
+    }
+
     pub(crate) fn has_models(&self, ids: &[&str]) {
         self.state().models = ids
             .iter()
@@ -158,6 +169,11 @@ impl FakeCore {
         let mut state = self.state();
         state.is_down = is_down;
         state.upstreams_down = upstreams_down;
+    }
+
+    /// From now on chats' traces are kept.
+    pub(crate) fn keeps_traces(&self) {
+        self.state().keeps_traces = true;
     }
 
     pub(crate) fn chats(&self) -> Vec<(MetadataMap, ChatRequest)> {
@@ -201,32 +217,39 @@ impl ChatService for FakeCore {
 
     async fn chat(&self, request: Request<ChatRequest>) -> Result<Response<Answers>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let answer = {
+        let (answer, is_trace_kept) = {
             let mut state = self.state();
             state.chats.push((metadata, message));
-            state.answers.pop_front().unwrap()
+            (state.answers.pop_front().unwrap(), state.keeps_traces)
         };
-        match answer {
-            Answer::Fails(status) => Err(status),
-            Answer::Sends(messages) => Ok(Response::new(stream::iter(messages).boxed())),
-            Answer::Live(mut answer) => {
-                answer.asked.send(()).unwrap();
-                let first = if answer.is_held {
-                    answer.messages.recv().await.transpose()?
-                } else {
-                    None
-                };
-                let rest = stream::unfold(
-                    (answer.messages, answer.guard),
-                    async |(mut messages, guard)| {
-                        let message = messages.recv().await?;
-                        Some((message, (messages, guard)))
-                    },
-                );
-                Ok(Response::new(
-                    stream::iter(first.map(Ok)).chain(rest).boxed(),
-                ))
-            }
+        let mut response = Response::new(answers(answer).await?);
+        if is_trace_kept {
+            let kept = MetadataValue::from_static("1");
+            response.metadata_mut().insert(TRACE_KEPT, kept);
+        }
+        Ok(response)
+    }
+}
+
+async fn answers(answer: Answer) -> Result<Answers, Status> {
+    match answer {
+        Answer::Fails(status) => Err(status),
+        Answer::Sends(messages) => Ok(stream::iter(messages).boxed()),
+        Answer::Live(mut answer) => {
+            answer.asked.send(()).unwrap();
+            let first = if answer.is_held {
+                answer.messages.recv().await.transpose()?
+            } else {
+                None
+            };
+            let rest = stream::unfold(
+                (answer.messages, answer.guard),
+                async |(mut messages, guard)| {
+                    let message = messages.recv().await?;
+                    Some((message, (messages, guard)))
+                },
+            );
+            Ok(stream::iter(first.map(Ok)).chain(rest).boxed())
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A gateway on a port of its own, and a client for it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use llm2api_gateway::{
-    CoreService, Gateway, Stopping,
+    CoreService, Gateway, Sampler, Stopping, Telemetry,
     config::{Config, CorsOrigins},
 };
 use tokio::{
@@ -86,11 +86,17 @@ impl TestGateway {
     }
 
     pub(crate) async fn with(config: Config, core: CoreService) -> Self {
+        let telemetry = Telemetry::new(Sampler::AlwaysOn, None, None);
+        Self::telling(telemetry, config, core).await
+    }
+
+    pub(crate) async fn telling(telemetry: Telemetry, config: Config, core: CoreService) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stopping = Stopping::default();
         let mut tasks = JoinSet::new();
-        let serving = Gateway::new(config, core).serve(listener, stopping.clone());
+        let serving = Gateway::new(config, core, Arc::new(telemetry));
+        let serving = serving.serve(listener, stopping.clone());
         tasks.spawn(async move {
             let Ok(()) = serving.await;
         });

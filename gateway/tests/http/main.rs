@@ -18,4 +18,5 @@ mod pages;
 mod paths;
 mod stopping;
 mod streaming;
+mod telemetry;
 mod upstreams;

@@ -73,7 +73,7 @@ fn figures() -> Status {
             state: "failing".to_owned(),
             reason: "It answered with 500.".to_owned(),
             in_flight: 1,
-            windows: None,
+            ..UpstreamFigures::default()
         }],
         cookies: vec![CookieFigures {
             id: "ck_1".to_owned(),
@@ -355,7 +355,7 @@ async fn a_question_for_traces_that_makes_no_sense_is_refused() {
 }
 
 #[tokio::test]
-async fn metrics_are_the_cores() {
+async fn metrics_are_the_cores_and_the_gateways() {
     let core = FakeCore::default();
     core.has_metrics("# TYPE llm2api_attempts_total counter\nllm2api_attempts_total 1\n");
     let gateway = TestGateway::start(core.service()).await;
@@ -364,7 +364,13 @@ async fn metrics_are_the_cores() {
         (reply.header("content-type"), reply.text()),
         (
             Some("text/plain; version=0.0.4; charset=utf-8"),
-            "# TYPE llm2api_attempts_total counter\nllm2api_attempts_total 1\n"
+            "# TYPE llm2api_attempts_total counter\n\
+             llm2api_attempts_total 1\n\
+             # HELP http_server_active_requests HTTP requests that are being answered.\n\
+             # TYPE http_server_active_requests gauge\n\
+             http_server_active_requests 1\n\
+             # HELP http_server_request_duration_seconds Duration of HTTP requests, to the end of their answers.\n\
+             # TYPE http_server_request_duration_seconds histogram\n"
         )
     );
     assert_eq!(core.asked::<GetMetricsRequest>(), GetMetricsRequest {});
