@@ -9,6 +9,7 @@ mod documentation;
 mod file;
 mod local_model;
 mod names;
+mod opentelemetry;
 mod problem;
 mod reader;
 mod settings;
@@ -25,6 +26,7 @@ use llm2api_core::config::UpstreamConfig;
 pub(crate) use self::{
     assembly::{AdminKey, Role},
     documentation::{help_table, markdown},
+    opentelemetry::{Batching, Export, OpenTelemetry, OtlpProtocol},
     problem::Problem,
     reader::Effective,
     settings::Settings,
@@ -48,6 +50,8 @@ pub(crate) struct Configuration {
     pub(crate) models: BTreeMap<String, Vec<String>>,
     /// The settings as they are shown.
     pub(crate) effective: Vec<Effective>,
+    /// What the OpenTelemetry SDK's own variables say.
+    pub(crate) opentelemetry: OpenTelemetry,
     /// What is odd, but stops nothing; one line each.
     pub(crate) warnings: Vec<String>,
 }
@@ -83,6 +87,7 @@ impl Configuration {
             Source::LowerCaseVariables(environment),
         ];
         let mut warnings = names::check_variables(environment, &mut problems);
+        let opentelemetry = OpenTelemetry::read(environment, &mut warnings);
         if let Some(file) = &file {
             warnings.extend(names::check_top_level_keys(
                 &file.path,
@@ -141,6 +146,7 @@ impl Configuration {
                     local,
                     models,
                     effective: reader.effective,
+                    opentelemetry,
                     warnings,
                 })
             }

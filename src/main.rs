@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod config;
 mod data_dir;
+mod export;
 mod file_limit;
 mod listeners;
 mod memory;

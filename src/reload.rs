@@ -34,6 +34,7 @@ const TAKEN_OVER: &[&str] = &[
     "COOKIES",
     "CORE_KEY",
     "LOCAL_MODEL",
+    "METRICS_KEY",
     "MODEL_ALIASES",
     "UPSTREAM_API_KEY",
     "UPSTREAM_KIND",

@@ -5,14 +5,15 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::Context;
 use http::Uri;
 use llm2api_core::Core;
-use llm2api_gateway::{Sampler, Telemetry};
 use secrecy::SecretString;
 use tokio::{sync::mpsc, task::JoinSet};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{Configuration, LogFormat, Problem, Role},
-    data_dir, file_limit, listeners, memory,
+    data_dir,
+    export::Exporting,
+    file_limit, listeners, memory,
     reload::{self, Reload},
     runtimes::{Runtimes, Work},
     servers::{self, CorePlace, Servers, sockets},
@@ -78,13 +79,16 @@ pub(crate) fn run(
         Role::Gateway => Vec::new(),
     };
 
+    let opentelemetry = &configuration.opentelemetry;
+    let mut exporting = Exporting::new(opentelemetry, plan.role)?;
     let core = match &plan.cores_elsewhere {
         Some((uris, key)) => CorePlace::Elsewhere {
             uris: uris.clone(),
             key: key.clone(),
         },
         None => {
-            let config = reload::core_config(configuration, runtimes.count())?;
+            let mut config = reload::core_config(configuration, runtimes.count())?;
+            config.telemetry = exporting.core(opentelemetry, plan.role);
             let core = runtimes.block_on(Core::new(config, stops.core.clone()))?;
             CorePlace::Here(Box::new(core))
         }
@@ -114,7 +118,7 @@ pub(crate) fn run(
     // One place for each server of each runtime: a failure never waits.
     let (failed, failures) = mpsc::channel(2 * runtimes.count());
     let gateway = configuration.gateway(core.uris());
-    let telemetry = Arc::new(Telemetry::new(Sampler::default(), None, None));
+    let telemetry = Arc::new(exporting.telemetry(opentelemetry, &core)?);
     let mut works = sockets(http, grpc, runtimes.count()).map(|sockets| -> Work {
         Box::pin(servers::serve(Servers {
             sockets,
@@ -151,9 +155,15 @@ pub(crate) fn run(
             "listening"
         );
         tasks.spawn(summary::show(facts, core, format));
+        let exports_end = CancellationToken::new();
+        let mut exports = JoinSet::new();
+        exports.spawn(exporting.run(exports_end.clone()));
         let result = supervise(signals, &stops, times, &servers, failures).await;
         stops.core.ending.cancel();
         background.join_all().await;
+        // The last spans are there only now.
+        exports_end.cancel();
+        exports.join_all().await;
         result
     };
     drop(entered);

@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::rules::Right;
 use crate::{
-    config::{AccessConfig, ClientAccess},
+    config::{AccessConfig, ClientAccess, MetricsAccess},
     keys::{ClientKey, KeyRing},
 };
 
@@ -45,6 +45,14 @@ struct Keys {
     clients: Clients,
     admin: Hash,
     gateway: Option<Hash>,
+    metrics: Metrics,
+}
+
+/// Who may read the metrics, beside the operator.
+enum Metrics {
+    Nobody,
+    Key(Hash),
+    Everybody,
 }
 
 /// Who may use what clients may use.
@@ -99,13 +107,22 @@ impl Access {
     pub(crate) fn check(&self, right: Right, caller: Caller<'_>) -> Result<Client, ContractError> {
         let key = caller.key.filter(|key| !key.is_empty());
         let keys = self.keys.load();
+        if right == Right::Metrics && keys.metrics.lets_in(key) {
+            return Ok(Client {
+                id: "metrics".to_owned(),
+                is_admin: false,
+            });
+        }
         if let Some(key) = key {
             let hash = blake3::hash(key.as_bytes());
             if let Some(client) = keys.known(&hash) {
                 return match right {
                     Right::Open | Right::Client => Ok(client),
-                    Right::Admin | Right::Introspection if client.is_admin => Ok(client),
+                    Right::Admin | Right::Introspection | Right::Metrics if client.is_admin => {
+                        Ok(client)
+                    }
                     Right::Admin | Right::Introspection => Err(needs_admin()),
+                    Right::Metrics => Err(needs_metrics()),
                 };
             }
             if let Some(made) = self.made.of_hash(&hash) {
@@ -138,6 +155,12 @@ impl Access {
             }
             (Right::Introspection, _) if key.is_none() => {
                 "This needs the admin key, or a client key that may introspect. Send it as `Authorization: Bearer KEY`."
+            }
+            (Right::Metrics, _) if key.is_none() => {
+                "This needs the key for metrics (METRICS_KEY), or the admin key. Send it as `Authorization: Bearer KEY`."
+            }
+            (Right::Metrics, _) => {
+                "The key that was sent is neither the key for metrics nor the admin key."
             }
             (Right::Client | Right::Introspection, _) => {
                 "The API key that was sent is not known here; it may have been revoked."
@@ -183,6 +206,11 @@ impl Keys {
             },
             admin: hash(&config.admin_key),
             gateway: config.core_key.as_ref().map(hash),
+            metrics: match &config.metrics {
+                MetricsAccess::Nobody => Metrics::Nobody,
+                MetricsAccess::Key(key) => Metrics::Key(hash(key)),
+                MetricsAccess::Open => Metrics::Everybody,
+            },
         }
     }
 
@@ -206,6 +234,16 @@ impl Keys {
                 is_admin: false,
             }),
             Clients::Keys(_) | Clients::PrivateAddresses | Clients::Everybody => None,
+        }
+    }
+}
+
+impl Metrics {
+    fn lets_in(&self, key: Option<&str>) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Key(hash) => key.is_some_and(|key| blake3::hash(key.as_bytes()) == *hash),
+            Self::Everybody => true,
         }
     }
 }
@@ -238,6 +276,7 @@ fn check_made(key: &ClientKey, right: Right, caller: Caller<'_>) -> Result<Clien
             "The API key that was sent may not introspect; its operator can allow it.",
         ),
         Right::Admin => Err(needs_admin()),
+        Right::Metrics => Err(needs_metrics()),
     }
 }
 
@@ -245,6 +284,13 @@ fn needs_admin() -> ContractError {
     ContractError::new(
         ErrorReason::InsufficientPermissions,
         "This needs the admin key; the key that was sent opens client endpoints only.",
+    )
+}
+
+fn needs_metrics() -> ContractError {
+    ContractError::new(
+        ErrorReason::InsufficientPermissions,
+        "This needs the key for metrics (METRICS_KEY) or the admin key; the key that was sent opens client endpoints only.",
     )
 }
 

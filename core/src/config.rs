@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::HeaderMap;
-use llm2api_proto::SpanSink;
+use llm2api_proto::{Sampler, SpanSink};
 use secrecy::SecretString;
 use url::{Host, Url};
 
@@ -62,6 +62,8 @@ pub struct Config {
 pub struct TelemetryConfig {
     /// Where the operator has them collected. `None`: nowhere.
     pub exporter: Option<Arc<dyn SpanSink>>,
+    /// Which traces are, of those that begin here and not at a gateway.
+    pub sampler: Sampler,
     /// What this process is called there: OpenTelemetry's `service.name`.
     pub service: &'static str,
     /// How many spans and traces were dropped, in all of the process.
@@ -72,6 +74,7 @@ impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
             exporter: None,
+            sampler: Sampler::AlwaysOff,
             service: "llm2api",
             dropped: Arc::default(),
         }
@@ -473,6 +476,20 @@ pub struct AccessConfig {
     pub admin_key: SecretString,
     /// What proves a gateway in a process of its own, beside the admin key. `None`: the admin key alone.
     pub core_key: Option<SecretString>,
+    /// Who may read the metrics, beside the operator.
+    pub metrics: MetricsAccess,
+}
+
+/// Who may read the metrics, beside the operator.
+#[derive(Debug, Clone, Default)]
+pub enum MetricsAccess {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Whoever has this key.
+    Key(SecretString),
+    /// Everybody.
+    Open,
 }
 
 /// Who may use the client endpoints.
@@ -516,6 +533,7 @@ impl Config {
                 clients: ClientAccess::Open,
                 admin_key: "admin-key".to_owned().into(),
                 core_key: None,
+                metrics: MetricsAccess::Nobody,
             },
             store: StoreConfig {
                 file: PathBuf::new(),

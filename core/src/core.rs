@@ -21,6 +21,7 @@ use llm2api_proto::{
         upstream_service_server::UpstreamServiceServer,
     },
 };
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::TraceServiceServer;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
@@ -46,7 +47,7 @@ use crate::{
     search::{Search, SearchError},
     service::{
         AccessRpc, AuthorizationRpc, Authorize, ChatRpc, CookieRpc, KeyRpc, ModelRpc, MonitorRpc,
-        PortServices, SearchInstances, SearchRpc, UpstreamRpc,
+        OfGateways, PortServices, SearchInstances, SearchRpc, TraceRpc, UpstreamRpc,
     },
     store::{Store, StoreError, Writer},
     upstream::AddressError,
@@ -220,6 +221,7 @@ impl Core {
         let chat = ChatRpc {
             chats,
             admission: Arc::clone(&admission),
+            sampler: config.telemetry.sampler,
             refusing: stopping.refusing.clone(),
             running: stopping.running.clone(),
         };
@@ -257,6 +259,9 @@ impl Core {
                 ending: stopping.ending.clone(),
             }))
             .add_service(KeyServiceServer::new(KeyRpc { keys: keys.clone() }))
+            .add_service(TraceServiceServer::new(TraceRpc {
+                sink: Arc::new(OfGateways(Arc::clone(&monitor))),
+            }))
             .add_service(health_service);
         let descriptors = || {
             reflection::Builder::configure()

@@ -10,12 +10,13 @@ mod model;
 mod monitor;
 mod port;
 mod search;
+mod trace;
 mod upstream;
 
 pub(crate) use self::{
     access::AccessRpc,
     authorization::AuthorizationRpc,
-    authorize::Authorize,
+    authorize::{Authorize, Direct},
     chat::ChatRpc,
     cookie::CookieRpc,
     key::KeyRpc,
@@ -23,5 +24,6 @@ pub(crate) use self::{
     monitor::{MonitorRpc, SearchInstances},
     port::PortServices,
     search::SearchRpc,
+    trace::{OfGateways, TraceRpc},
     upstream::UpstreamRpc,
 };

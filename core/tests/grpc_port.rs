@@ -6,8 +6,9 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use llm2api_core::{
     Core, Stopping,
     config::{
-        AccessConfig, AuthorizationConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig,
-        SearchConfig, SearchLanguage, SecretKeySource, StoreConfig, TelemetryConfig,
+        AccessConfig, AuthorizationConfig, ClientAccess, Clocks, Config, EgressProxies,
+        MetricsAccess, PoolConfig, SearchConfig, SearchLanguage, SecretKeySource, StoreConfig,
+        TelemetryConfig,
     },
 };
 use llm2api_proto::{
@@ -60,6 +61,7 @@ async fn serve(clients: ClientAccess) -> Served {
             clients,
             admin_key: "admin-key".to_owned().into(),
             core_key: Some("core-key".to_owned().into()),
+            metrics: MetricsAccess::Nobody,
         },
         store: StoreConfig {
             file: folder.path().join("llm2api.db"),

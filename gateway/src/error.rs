@@ -234,3 +234,25 @@ pub(crate) fn internal() -> ContractError {
         "The server made a mistake; its log says more.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_are_told_of_every_code_what_to_do() {
+        let page = include_str!("../../docs/operations.md");
+        let codes: Vec<String> = (0..200)
+            .filter_map(|number| ErrorReason::try_from(number).ok())
+            .filter_map(code)
+            .collect();
+        assert!(codes.len() > 30);
+        for code in codes {
+            let rows = page.lines().filter(|line| line.starts_with("| `"));
+            let told = rows
+                .filter_map(|row| row.split('|').nth(1))
+                .any(|cell| cell.contains(&format!("`{code}`")));
+            assert!(told, "{code} has no row");
+        }
+    }
+}

@@ -20,6 +20,7 @@ mod prefix;
 mod request_id;
 mod routes;
 mod server;
+mod span_link;
 mod sse;
 mod telemetry;
 mod transport;
@@ -34,7 +35,8 @@ use crate::{config::Config, facade::Facade, front::Front};
 pub use crate::{
     core_client::{CoreLink, CoreLinkError},
     core_service::{ChatCore, CoreService, RpcService},
-    telemetry::{Sampler, Telemetry},
+    span_link::SpanLink,
+    telemetry::Telemetry,
 };
 
 /// How a gateway is told to stop, step by step.

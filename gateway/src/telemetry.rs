@@ -7,14 +7,12 @@ mod chat_trace;
 mod meters;
 mod plain_trace;
 mod request_trace;
-mod sampler;
 
 use std::sync::Arc;
 
-use llm2api_proto::SpanSink;
+use llm2api_proto::{Sampler, SpanSink};
 use opentelemetry_sdk::trace::SpanData;
 
-pub use self::sampler::Sampler;
 pub(crate) use self::{
     chat_trace::ChatTrace,
     meters::{Meter, RequestKey},
@@ -26,22 +24,26 @@ use self::{meters::Meters, request_trace::RequestSpan};
 /// Where a gateway's spans go, and what its requests are counted in. One a process, for all its gateways.
 pub struct Telemetry {
     sampler: Sampler,
+    is_propagated: bool,
     exporter: Option<Arc<dyn SpanSink>>,
     monitor: Option<Arc<dyn SpanSink>>,
     pub(crate) meters: Meters,
 }
 
 impl Telemetry {
-    /// Sends spans to the operator's collector, as far as the sampler says so, and to a monitor, where there are these.
+    /// Sends spans to the operator's collector, as far as the sampler says so, and to a monitor, where there are these. Clients' traces
+    /// are continued where `is_propagated`.
     #[must_use]
     pub fn new(
         sampler: Sampler,
+        is_propagated: bool,
         exporter: Option<Arc<dyn SpanSink>>,
         monitor: Option<Arc<dyn SpanSink>>,
     ) -> Self {
         Self {
             // Where nothing is exported nobody is told that a trace is.
             sampler: exporter.as_ref().map_or(Sampler::AlwaysOff, |_| sampler),
+            is_propagated,
             exporter,
             monitor,
             meters: Meters::default(),

@@ -11,12 +11,14 @@ mod json_object;
 pub mod metadata;
 mod rate_limits;
 mod reason;
+mod sampler;
 mod span;
 pub mod telemetry_names;
 mod trace_context;
 
 pub use error::{ContractError, PassedOn};
 pub use rate_limits::{RATE_LIMIT_HEADERS, RateLimit, RateLimits};
+pub use sampler::Sampler;
 pub use span::{Parent, Span, SpanSink};
 pub use trace_context::{TraceContext, TraceState, new_span_id};
 

@@ -5,14 +5,15 @@ use std::{net::SocketAddr, num::NonZeroUsize, thread};
 use http::Uri;
 use llm2api_core::config::{
     AccessConfig, AuthorizationConfig, ClientAccess, Clocks, Config as CoreConfig, EgressProxies,
-    IntrospectionConfig, PoolConfig, SearchConfig, SecretKeySource, StoreConfig, TelemetryConfig,
+    IntrospectionConfig, MetricsAccess, PoolConfig, SearchConfig, SecretKeySource, StoreConfig,
+    TelemetryConfig,
 };
 use llm2api_gateway::config::Config as GatewayConfig;
 use secrecy::SecretString;
 
 use super::{
     ClientKeys, Configuration, GrpcListen, Problem,
-    value::{AuthorityUrl, CoreUrl},
+    value::{AuthorityUrl, CoreUrl, MetricsKey},
 };
 
 /// Which parts of llm2api a process is.
@@ -35,6 +36,17 @@ pub(crate) enum AdminKey {
     FirstClientKey(SecretString),
     /// The file `admin.key` in `DATA_DIR`, made where there is none.
     InDataDir,
+}
+
+impl Role {
+    /// What a process of this role is called in spans, where the operator doesn't say.
+    pub(crate) fn service_name(self) -> &'static str {
+        match self {
+            Self::Serve => "llm2api",
+            Self::Core => "llm2api-core",
+            Self::Gateway => "llm2api-gateway",
+        }
+    }
 }
 
 impl Configuration {
@@ -173,6 +185,11 @@ impl Configuration {
                 },
                 admin_key,
                 core_key: settings.core_key.clone(),
+                metrics: match &settings.metrics_key {
+                    None => MetricsAccess::Nobody,
+                    Some(MetricsKey::Off) => MetricsAccess::Open,
+                    Some(MetricsKey::Key(key)) => MetricsAccess::Key(key.clone()),
+                },
             },
             store: self.store(),
             search: self.search(),

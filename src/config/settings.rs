@@ -15,8 +15,8 @@ use super::{
     value::{
         Aliases, ApiPath, AuthorityKey, AuthorityUrl, ByteSize, ClientKeys, CookieName, Cookies,
         CoreUrl, CoreUrls, DatabaseFile, EntryKind, GrpcListen, Headers, HttpUrl, KindChoice,
-        LanguageChoice, LogFilter, LogFormat, ModelIds, ModelName, NoProxy, Origins, PageCount,
-        PeerNetworks, PositiveDuration, ProxyUrl, ResultCount, RuntimeKind, SearxngUrls,
+        LanguageChoice, LogFilter, LogFormat, MetricsKey, ModelIds, ModelName, NoProxy, Origins,
+        PageCount, PeerNetworks, PositiveDuration, ProxyUrl, ResultCount, RuntimeKind, SearxngUrls,
         SkippedTexts, Switch, UpstreamName,
     },
 };
@@ -38,6 +38,8 @@ declare_settings! {
         api_key: Option<ClientKeys> = "API_KEY", "–";
         /// The key for administration; opens client endpoints too.
         admin_key: Option<SecretString> = "ADMIN_KEY", "the first of `API_KEY` unless that is `off`; else made, kept in `DATA_DIR/admin.key`";
+        /// The key that reads `/metrics` and nothing else; `off` opens them to all. The admin key always may.
+        metrics_key: Option<MetricsKey> = "METRICS_KEY", "`ADMIN_KEY`'s value";
         /// Secret prefix of one or more segments, under which everything but `/healthz` and `/readyz` lives.
         api_path: ApiPath = "API_PATH", "–";
         /// The authorization code by which this instance runs, where it is not its own authority.
@@ -202,7 +204,7 @@ declare_settings! {
 }
 
 /// Settings that later versions will use: known here, so that an environment written for them starts and says what it lacks.
-pub(crate) const LATER_SETTINGS: &[&str] = &["METRICS_KEY", "TLS_CERT", "TLS_CLIENT_CA", "TLS_KEY"];
+pub(crate) const LATER_SETTINGS: &[&str] = &["TLS_CERT", "TLS_CLIENT_CA", "TLS_KEY"];
 
 /// The setting whose variable has no second prefix.
 pub(crate) const OWN_PREFIX_SETTING: &str = "LLM2API_URL";

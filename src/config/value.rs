@@ -19,7 +19,7 @@ pub(crate) use self::{
     choice::{EntryKind, KindChoice, LogFilter, LogFormat, Origins, RuntimeKind, Switch},
     cookie::{CookieName, Cookies},
     header::Headers,
-    key::ClientKeys,
+    key::{ClientKeys, MetricsKey},
     list::{Aliases, ModelIds},
     name::{ApiPath, ModelName, NoProxy, UpstreamName},
     quantity::{ByteSize, PositiveDuration},

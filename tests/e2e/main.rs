@@ -69,6 +69,7 @@ mod stopping;
 mod storage;
 mod text;
 mod tools;
+mod tracing;
 mod upstream_errors;
 mod web;
 mod web_search;

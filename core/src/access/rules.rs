@@ -9,6 +9,8 @@ pub(crate) enum Right {
     Client,
     /// Whoever may ask what authorization codes are worth: the operator, and client keys of which that was said.
     Introspection,
+    /// Whoever has the key for metrics, and the operator.
+    Metrics,
     /// The operator.
     Admin,
 }
@@ -28,9 +30,13 @@ const ROUTES: &[(&str, Right)] = &[
     ("GET /key", Right::Open),
     ("POST /auth/introspect", Right::Introspection),
     ("GET /assets/{name}", Right::Open),
+    ("GET /metrics", Right::Metrics),
 ];
 
-/// gRPC services whose RPCs all need the same right.
+/// RPCs that need another right than the others of their service.
+const RPCS: &[(&str, Right)] = &[("llm2api.v1.MonitorService/GetMetrics", Right::Metrics)];
+
+/// gRPC services whose RPCs all need the same right, but for those.
 const SERVICES: &[(&str, Right)] = &[
     ("llm2api.v1.ChatService", Right::Client),
     ("llm2api.v1.ModelService", Right::Client),
@@ -41,6 +47,11 @@ const SERVICES: &[(&str, Right)] = &[
     ("llm2api.v1.UpstreamService", Right::Admin),
     ("llm2api.v1.MonitorService", Right::Admin),
     ("llm2api.v1.KeyService", Right::Admin),
+    // Gateways' spans.
+    (
+        "opentelemetry.proto.collector.trace.v1.TraceService",
+        Right::Admin,
+    ),
     ("grpc.health.v1.Health", Right::Open),
     ("grpc.reflection.v1.ServerReflection", Right::Open),
     ("grpc.reflection.v1alpha.ServerReflection", Right::Open),
@@ -53,12 +64,12 @@ pub(crate) fn of_route(route: &str) -> Right {
 
 /// The right that an RPC needs, by its path (`/package.Service/Method`). What the table doesn't name is the operator's alone.
 pub(crate) fn of_rpc(path: &str) -> Right {
-    let service = path
-        .trim_start_matches('/')
-        .split('/')
-        .next()
-        .unwrap_or_default();
-    find(SERVICES, service)
+    let rpc = path.trim_start_matches('/');
+    let of_its_own = RPCS.iter().find(|(entry, _)| *entry == rpc);
+    of_its_own.map_or_else(
+        || find(SERVICES, rpc.split('/').next().unwrap_or_default()),
+        |&(_, right)| right,
+    )
 }
 
 fn find(table: &[(&str, Right)], name: &str) -> Right {
@@ -82,6 +93,16 @@ mod tests {
         assert_eq!(of_route("get /v1/models"), Right::Admin);
         assert_eq!(of_rpc("/llm2api.v1.KeyService/ListKeys"), Right::Admin);
         assert_eq!(of_rpc("/llm2api.v1.ChatService/Chat"), Right::Client);
+    }
+
+    #[test]
+    fn metrics_have_a_right_of_their_own_and_what_else_is_monitored_has_not() {
+        assert_eq!(of_route("GET /metrics"), Right::Metrics);
+        assert_eq!(of_route("GET /status"), Right::Admin);
+        let rpc = |name: &str| of_rpc(&format!("/llm2api.v1.MonitorService/{name}"));
+        assert_eq!(rpc("GetMetrics"), Right::Metrics);
+        assert_eq!(rpc("GetStatus"), Right::Admin);
+        assert_eq!(rpc("GetMetrics/"), Right::Admin);
     }
 
     #[test]

@@ -9,6 +9,7 @@ fn access(clients: ClientAccess) -> Access {
             clients,
             admin_key: "admin-key".to_owned().into(),
             core_key: Some("core-key".to_owned().into()),
+            metrics: MetricsAccess::Nobody,
         },
         Arc::default(),
     )
@@ -160,4 +161,57 @@ fn one_ipv6_network_counts_as_one_address() {
         ));
     }
     assert_eq!(last, Some(Err(ErrorReason::RateLimitExceeded)));
+}
+
+#[test]
+fn the_key_for_metrics_opens_metrics_and_nothing_else() {
+    let with = |metrics| {
+        let config = AccessConfig {
+            clients: ClientAccess::Keys(vec!["client".to_owned().into()]),
+            admin_key: "admin-key".to_owned().into(),
+            core_key: None,
+            metrics,
+        };
+        Access::new(&config, Arc::default())
+    };
+    let check = |access: &Access, right, key| reason(access.check(right, caller(key, LOOPBACK)));
+    let access = with(MetricsAccess::Key("metrics-key".to_owned().into()));
+    assert_eq!(
+        check(&access, Right::Metrics, Some("metrics-key")),
+        Ok("metrics".to_owned())
+    );
+    for right in [Right::Client, Right::Admin] {
+        assert_eq!(
+            check(&access, right, Some("metrics-key")),
+            Err(ErrorReason::InvalidApiKey)
+        );
+    }
+    assert_eq!(
+        check(&access, Right::Metrics, Some("admin-key")),
+        Ok("admin".to_owned())
+    );
+    assert_eq!(
+        check(&access, Right::Metrics, Some("client")),
+        Err(ErrorReason::InsufficientPermissions)
+    );
+    for key in [None, Some("wrong")] {
+        assert_eq!(
+            check(&access, Right::Metrics, key),
+            Err(ErrorReason::InvalidApiKey)
+        );
+    }
+
+    let closed = with(MetricsAccess::Nobody);
+    assert_eq!(
+        check(&closed, Right::Metrics, Some("")),
+        Err(ErrorReason::InvalidApiKey)
+    );
+    let open = with(MetricsAccess::Open);
+    for key in [None, Some("wrong")] {
+        assert_eq!(check(&open, Right::Metrics, key), Ok("metrics".to_owned()));
+    }
+    assert_eq!(
+        check(&open, Right::Admin, None),
+        Err(ErrorReason::InvalidApiKey)
+    );
 }

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::Stream;
 use llm2api_proto::{
-    ContractError, Parent, RateLimits, TraceContext, TraceState,
+    ContractError, Parent, RateLimits, Sampler, TraceContext, TraceState,
     metadata::{CLIENT_ID, REQUEST_ID, SEARCH, TRACE_KEPT},
     v1::{ChatRequest, ChatResponse, chat_service_server::ChatService},
 };
@@ -22,6 +22,7 @@ use tonic::{
     metadata::{MetadataMap, MetadataValue},
 };
 
+use super::Direct;
 use crate::{
     admission::Admission,
     chat::{AnswerStream, Chats, Ledger, shutting_down},
@@ -33,6 +34,8 @@ use crate::{
 pub(crate) struct ChatRpc {
     pub(crate) chats: Arc<Chats>,
     pub(crate) admission: Arc<Admission>,
+    /// Which traces are exported, of those that begin here.
+    pub(crate) sampler: Sampler,
     /// Cancelled when new chats are refused.
     pub(crate) refusing: CancellationToken,
     /// Has a token of each chat.
@@ -80,7 +83,8 @@ impl ChatService for ChatRpc {
         request: Request<ChatRequest>,
     ) -> Result<Response<Self::ChatStream>, Status> {
         let running = self.running.token();
-        let context = context(request.metadata());
+        let is_direct = request.extensions().get::<Direct>().is_some();
+        let context = self.context(request.metadata(), is_direct);
         let request = request.into_inner();
         let mut ledger = self.chats.arrival(&request, context);
         let answer = self.answer(request, &mut ledger).await;
@@ -107,16 +111,22 @@ impl ChatService for ChatRpc {
     }
 }
 
-/// Who asks, and as part of which trace. A gateway has decided whether that is exported, and core and gateway know each other; whoever
-/// else calls has his ids kept.
-fn context(metadata: &MetadataMap) -> RequestContext {
-    let parent = TraceContext::of_headers(metadata.as_ref());
-    RequestContext {
-        request_id: text(metadata, REQUEST_ID),
-        client_id: text(metadata, CLIENT_ID),
-        trace: parent.map_or_else(|| TraceContext::root(false), TraceContext::child),
-        parent: parent.map(Parent::elsewhere),
-        trace_state: TraceState::of_headers(metadata.as_ref()),
+impl ChatRpc {
+    /// Who asks, and as part of which trace. A gateway has decided whether that is exported; of whoever else calls the ids are kept, and
+    /// the operator's sampler decides.
+    fn context(&self, metadata: &MetadataMap, is_direct: bool) -> RequestContext {
+        let parent = TraceContext::of_headers(metadata.as_ref());
+        let mut trace = parent.map_or_else(|| TraceContext::root(false), TraceContext::child);
+        if is_direct || parent.is_none() {
+            trace.is_sampled = self.sampler.samples(trace.trace_id);
+        }
+        RequestContext {
+            request_id: text(metadata, REQUEST_ID),
+            client_id: text(metadata, CLIENT_ID),
+            trace,
+            parent: parent.map(Parent::elsewhere),
+            trace_state: TraceState::of_headers(metadata.as_ref()),
+        }
     }
 }
 

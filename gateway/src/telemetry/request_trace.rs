@@ -22,6 +22,9 @@ use opentelemetry::{
 use super::Telemetry;
 use crate::{access::Arrival, client_address::ClientAddress};
 
+/// Bytes of what a client says of itself that a span tells.
+const MAX_TEXT: usize = 512;
+
 /// What requests come over.
 pub(super) const SCHEME: &str = "http";
 
@@ -46,7 +49,7 @@ impl RequestTrace {
     /// The place of a request that begins now. The client's ids are kept, but not what it says of sampling: any caller could have all
     /// of its requests exported, or none.
     pub(crate) fn begin(telemetry: &Telemetry, headers: &HeaderMap) -> Self {
-        let caller = TraceContext::of_headers(headers);
+        let caller = TraceContext::of_headers(headers).filter(|_| telemetry.is_propagated);
         let context = caller.map_or_else(|| TraceContext::root(false), TraceContext::child);
         Self {
             context: TraceContext {
@@ -136,7 +139,10 @@ impl RequestSpan<'_> {
         let mut attributes = vec![
             KeyValue::new(REQUEST_METHOD, self.method),
             KeyValue::new(ROUTE, self.route),
-            KeyValue::new(URL_PATH, self.path.to_owned()),
+            KeyValue::new(
+                URL_PATH,
+                self.path[..self.path.floor_char_boundary(MAX_TEXT)].to_owned(),
+            ),
             KeyValue::new(URL_SCHEME, SCHEME),
             KeyValue::new(CLIENT_ADDRESS, address.ip.to_string()),
             KeyValue::new(PROTOCOL_VERSION, version_name(*version)),
@@ -178,9 +184,10 @@ impl RequestSpan<'_> {
     }
 }
 
-/// A header's value as text. What is not ASCII is no text.
+/// A header's value as text, its beginning where it is long. What is not ASCII is no text.
 pub(super) fn text(value: &HeaderValue) -> StringValue {
-    String::from_utf8_lossy(value.as_bytes())
+    let bytes = value.as_bytes();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_TEXT)])
         .into_owned()
         .into()
 }

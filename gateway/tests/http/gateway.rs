@@ -8,9 +8,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use llm2api_gateway::{
-    CoreService, Gateway, Sampler, Stopping, Telemetry,
+    CoreService, Gateway, Stopping, Telemetry,
     config::{Config, CorsOrigins},
 };
+use llm2api_proto::Sampler;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -86,7 +87,7 @@ impl TestGateway {
     }
 
     pub(crate) async fn with(config: Config, core: CoreService) -> Self {
-        let telemetry = Telemetry::new(Sampler::AlwaysOn, None, None);
+        let telemetry = Telemetry::new(Sampler::AlwaysOn, true, None, None);
         Self::telling(telemetry, config, core).await
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::Method;
-use llm2api_gateway::{Sampler, Telemetry, config::Config};
-use llm2api_proto::{ContractError, SpanSink, v1::ErrorReason};
+use llm2api_gateway::{Telemetry, config::Config};
+use llm2api_proto::{ContractError, Sampler, SpanSink, v1::ErrorReason};
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc;
@@ -47,14 +47,14 @@ fn sink() -> (Arc<dyn SpanSink>, Spans) {
 
 async fn exporting(core: &FakeCore, config: Config) -> (TestGateway, Spans) {
     let (exporter, spans) = sink();
-    let telemetry = Telemetry::new(Sampler::AlwaysOn, Some(exporter), None);
+    let telemetry = Telemetry::new(Sampler::AlwaysOn, true, Some(exporter), None);
     let gateway = TestGateway::telling(telemetry, config, core.service()).await;
     (gateway, spans)
 }
 
 async fn monitored(core: &FakeCore) -> (TestGateway, Spans) {
     let (monitor, spans) = sink();
-    let telemetry = Telemetry::new(Sampler::AlwaysOn, None, Some(monitor));
+    let telemetry = Telemetry::new(Sampler::AlwaysOn, true, None, Some(monitor));
     let gateway = TestGateway::telling(telemetry, config(), core.service()).await;
     (gateway, spans)
 }
@@ -193,7 +193,7 @@ async fn the_operators_sampler_decides_and_not_the_caller() {
     let core = FakeCore::default();
     core.sends(answer("a"));
     let (exporter, mut spans) = sink();
-    let telemetry = Telemetry::new(Sampler::AlwaysOff, Some(exporter), None);
+    let telemetry = Telemetry::new(Sampler::AlwaysOff, true, Some(exporter), None);
     let gateway = TestGateway::telling(telemetry, config(), core.service()).await;
     let sampled = CALLER.replace("-00", "-01");
     chat_as(&gateway, CHAT, &[("traceparent", sampled.as_str())]).await;

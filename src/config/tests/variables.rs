@@ -102,12 +102,12 @@ fn settings_of_later_versions_warn() {
         ("TLS_CERT", "x"),
         ("API_KEY", "k"),
         ("API_PATH", "p"),
-        ("LLM2API_METRICS_KEY", "m"),
+        ("LLM2API_TLS_KEY", "m"),
     ]);
     assert_eq!(
         configuration.warnings,
         [
-            "LLM2API_METRICS_KEY is set, but this version does not use it yet",
+            "LLM2API_TLS_KEY is set, but this version does not use it yet",
             "TLS_CERT is set, but this version does not use it yet",
         ]
     );

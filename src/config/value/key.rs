@@ -70,3 +70,28 @@ impl SettingValue for ClientKeys {
         }
     }
 }
+
+/// What lets somebody read the metrics.
+#[derive(Debug, Clone)]
+pub(crate) enum MetricsKey {
+    /// Nothing.
+    Off,
+    /// This key.
+    Key(SecretString),
+}
+
+impl SettingValue for MetricsKey {
+    const TAKES: &'static str = "a key of visible ASCII characters, or off";
+    const SECRET: bool = true;
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text.eq_ignore_ascii_case("off") {
+            return Some(Self::Off);
+        }
+        SecretString::from_text(text).map(Self::Key)
+    }
+
+    fn shown(text: &str) -> String {
+        ClientKeys::shown(text)
+    }
+}

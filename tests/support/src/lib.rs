@@ -12,6 +12,7 @@ pub mod open_files;
 pub mod raw_client;
 mod real_searxng;
 pub mod scripted_chat_ui;
+pub mod scripted_collector;
 pub mod scripted_searxng;
 pub mod scripted_upstream;
 mod signal;

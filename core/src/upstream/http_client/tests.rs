@@ -7,8 +7,8 @@ use url::Url;
 use super::{AddressError, HttpClients};
 use crate::{
     config::{
-        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, PoolConfig, SearchConfig,
-        SecretKeySource, StoreConfig, TelemetryConfig, UpstreamConfig, UpstreamKind,
+        AccessConfig, ClientAccess, Clocks, Config, EgressProxies, MetricsAccess, PoolConfig,
+        SearchConfig, SecretKeySource, StoreConfig, TelemetryConfig, UpstreamConfig, UpstreamKind,
     },
     runtime,
 };
@@ -42,6 +42,7 @@ pub(in super::super) fn config() -> Config {
             clients: ClientAccess::Open,
             admin_key: "admin".to_owned().into(),
             core_key: None,
+            metrics: MetricsAccess::Nobody,
         },
         store: StoreConfig {
             file: PathBuf::new(),

@@ -38,9 +38,8 @@ impl Sampler {
 
 #[cfg(test)]
 mod tests {
-    use llm2api_proto::TraceContext;
-
     use super::*;
+    use crate::TraceContext;
 
     #[test]
     fn a_ratio_chooses_about_so_many_and_always_the_same() {
