@@ -5,6 +5,7 @@ mod limits;
 mod made;
 mod page;
 mod refusals;
+mod sdk;
 
 use llm2api_test_support::{Answer, Llm2Api, Request, llm2api::ADMIN_KEY};
 use serde_json::Value;
