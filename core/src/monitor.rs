@@ -164,7 +164,7 @@ impl Monitor {
             let records = std::mem::take(&mut *waiting);
             drop(waiting);
             for record in records {
-                self.count(&mut counted, *record);
+                self.count(&mut counted, record);
             }
         }
         counted
@@ -213,6 +213,7 @@ impl Monitor {
     async fn save_traces(&self, store: &Store) {
         let (traces, late_spans) = {
             let mut counted = self.collected();
+            counted.tables.all.settle();
             let now = seconds(SystemTime::now());
             let latency = counted.tables.all.counts(Window::Hour, now).latency;
             let slow = latency.percentile(SLOW_AMONG).unwrap_or_default();
@@ -247,7 +248,7 @@ impl Monitor {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, counted: &mut Counted, record: ChatRecord) {
+    fn count(&self, counted: &mut Counted, record: Box<ChatRecord>) {
         counted.tables.count(&record);
         counted.meters.count(&record);
         let exporter = self
@@ -266,7 +267,7 @@ impl Monitor {
             }
         }
         if record.is_part {
-            counted.pending.hold_part(record);
+            counted.pending.hold_part(*record);
         } else {
             counted.pending.forget(trace_id);
         }

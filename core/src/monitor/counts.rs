@@ -104,6 +104,20 @@ impl Counts {
         self.first_token.add_all(&other.first_token);
     }
 
+    /// Counts nothing any more, and keeps its room for what comes.
+    pub(crate) fn clear(&mut self) {
+        let mut cleared = Self {
+            by_reason: std::mem::take(&mut self.by_reason),
+            latency: std::mem::take(&mut self.latency),
+            first_token: std::mem::take(&mut self.first_token),
+            ..Self::default()
+        };
+        cleared.by_reason.clear();
+        cleared.latency.clear();
+        cleared.first_token.clear();
+        *self = cleared;
+    }
+
     fn add_reason(&mut self, reason: ErrorReason, count: u64) {
         match self
             .by_reason

@@ -21,10 +21,18 @@ impl Durations {
         self.add_units(to_units(duration), 1);
     }
 
+    /// Has none any more, and keeps its room for what comes.
+    pub(crate) fn clear(&mut self) {
+        if let Some(histogram) = &mut self.0 {
+            histogram.reset();
+        }
+    }
+
     /// Adds all of another.
     pub(crate) fn add_all(&mut self, other: &Self) {
         match (&mut self.0, &other.0) {
             (_, None) => {}
+            (_, Some(other)) if other.is_empty() => {}
             (None, Some(other)) => self.0 = Some(other.clone()),
             // Both have the same bounds.
             (Some(own), Some(other)) => own.add(&**other).unwrap_or_default(),

@@ -44,15 +44,20 @@ const PER_TOKEN_BOUNDS: &[f64] = &[
     0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5,
 ];
 
+/// How attempts end.
+const ATTEMPT_ENDS: [&str; 3] = ["answered", "failed", "cancelled"];
+
 /// What is counted.
 #[derive(Debug, Default)]
 pub(crate) struct Meters {
-    operations: HashMap<Operation, Measured>,
+    /// Attempts by the model that was asked for, and the rest that they are told apart by: of few, searched one by one.
+    operations: HashMap<String, Vec<(Operation, Measured)>>,
+    operation_count: usize,
     chats: HashMap<String, Chats>,
     /// Chats by how they ended.
     outcomes: HashMap<&'static str, u64>,
     /// Attempts by upstream and by how they ended.
-    attempts: HashMap<(String, &'static str), u64>,
+    attempts: HashMap<String, [u64; ATTEMPT_ENDS.len()]>,
     /// Attempts that followed another, by what had become of that.
     retries: HashMap<String, u64>,
     /// Chats that the fallback answered in place of this model.
@@ -66,7 +71,6 @@ pub(crate) struct Meters {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Operation {
     provider: &'static str,
-    request_model: String,
     response_model: String,
     server_address: String,
     error_type: String,
@@ -133,7 +137,7 @@ impl Meters {
         *self.outcomes.entry(record.outcome.as_str()).or_default() += 1;
         if record.fell_back {
             let model = within(&self.fallbacks, &record.asked.model);
-            *self.fallbacks.entry(model).or_default() += 1;
+            *of_name(&mut self.fallbacks, model) += 1;
         }
         if let Some(search) = &record.search {
             let took = search.ended.saturating_sub(search.began);
@@ -144,10 +148,10 @@ impl Meters {
         }
         // A model that nobody has is a name that a client made up.
         let model = match record.attempts.is_empty() {
-            true => OTHER.to_owned(),
+            true => OTHER,
             false => within(&self.chats, &record.asked.model),
         };
-        let chats = self.chats.entry(model).or_default();
+        let chats = of_name(&mut self.chats, model);
         chats.duration.add(record.took.as_secs_f64());
         if record.outcome != Outcome::Answered {
             return;
@@ -167,33 +171,14 @@ impl Meters {
     }
 
     fn count_attempt(&mut self, attempt: &Attempt, record: &ChatRecord) {
-        let upstream = attempt.entry.name().to_owned();
-        let outcome = match attempt.end {
-            End::Left => "cancelled",
-            end => end.as_str(),
+        let end = match attempt.end {
+            End::Answered => 0,
+            End::Failed(..) => 1,
+            End::Left => 2,
         };
-        *self.attempts.entry((upstream, outcome)).or_default() += 1;
+        of_name(&mut self.attempts, attempt.entry.name())[end] += 1;
         let answer = attempt.answer.as_deref();
-        let host = attempt.entry.config.url.host_str().unwrap_or_default();
-        let operation = Operation {
-            provider: attempt.entry.adapter.kind().as_str(),
-            request_model: attempt.model.clone(),
-            response_model: answer
-                .map(|answer| answer.model.clone())
-                .unwrap_or_default(),
-            server_address: host.to_owned(),
-            error_type: error_type(attempt.end).unwrap_or_default(),
-        };
-        let is_known = self.operations.contains_key(&operation);
-        let operation = match is_known || self.operations.len() < MAX_SERIES {
-            true => operation,
-            false => Operation {
-                request_model: OTHER.to_owned(),
-                response_model: OTHER.to_owned(),
-                ..operation
-            },
-        };
-        let measured = self.operations.entry(operation).or_default();
+        let measured = self.measured(attempt);
         let ended = attempt.ended.unwrap_or(record.took);
         let took = ended.saturating_sub(attempt.began);
         measured.duration.add(took.as_secs_f64());
@@ -218,6 +203,47 @@ impl Meters {
         measured.output_tokens.add(output);
     }
 
+    /// What is measured of attempts like this one.
+    fn measured(&mut self, attempt: &Attempt) -> &mut Measured {
+        let answer = attempt.answer.as_deref();
+        let has_room = self.operation_count < MAX_SERIES;
+        let is_known = self.operations.contains_key(&attempt.model);
+        let (request_model, response_model) = match is_known || has_room {
+            true => {
+                let response_model = answer.map_or("", |answer| answer.model.as_str());
+                (attempt.model.as_str(), response_model)
+            }
+            false => (OTHER, OTHER),
+        };
+        let provider = attempt.entry.adapter.kind().as_str();
+        let host = attempt.entry.config.url.host_str().unwrap_or_default();
+        let error_type = error_type(attempt.end).unwrap_or_default();
+        let measured = of_name(&mut self.operations, request_model);
+        let is_like = |operation: &Operation| {
+            operation.provider == provider
+                && operation.response_model == response_model
+                && operation.server_address == host
+                && operation.error_type == error_type
+        };
+        // An upstream that calls itself otherwise each time is one of others too.
+        let at = measured
+            .iter()
+            .position(|(operation, _)| is_like(operation))
+            .or_else(|| measured.len().checked_sub(1).filter(|_| !has_room));
+        let at = at.unwrap_or_else(|| {
+            self.operation_count += 1;
+            let operation = Operation {
+                provider,
+                response_model: response_model.to_owned(),
+                server_address: host.to_owned(),
+                error_type,
+            };
+            measured.push((operation, Measured::default()));
+            measured.len() - 1
+        });
+        &mut measured[at].1
+    }
+
     /// Writes what was counted.
     pub(crate) fn write(&self, to: &mut Exposition) {
         self.write_operations(to);
@@ -233,9 +259,10 @@ impl Meters {
             "counter",
             "Attempts by upstream and by how they ended.",
         );
-        for ((upstream, outcome), count) in sorted(&self.attempts) {
-            let labels = [("upstream", upstream.as_str()), ("outcome", outcome)];
-            to.value(name, &labels, count);
+        for (upstream, counts) in sorted(&self.attempts) {
+            for (outcome, count) in ATTEMPT_ENDS.iter().zip(counts) {
+                to.value(name, &[("upstream", upstream), ("outcome", outcome)], count);
+            }
         }
         let name = "llm2api_retries_total";
         to.family(
@@ -268,12 +295,16 @@ impl Meters {
     }
 
     fn write_operations(&self, to: &mut Exposition) {
-        let operations = sorted(&self.operations);
+        let mut operations: Vec<_> = sorted(&self.operations)
+            .into_iter()
+            .flat_map(|(model, measured)| measured.iter().map(move |of| (model, of)))
+            .collect();
+        operations.sort_by_key(|(model, (operation, _))| (*model, operation));
         let mut family = |name: &str, help: &str, parts: &[Part]| {
             to.family(name, "histogram", help);
-            for (operation, measured) in &operations {
+            for (model, (operation, measured)) in &operations {
                 for (token_type, buckets) in parts {
-                    let mut labels = operation.labels();
+                    let mut labels = operation.labels(model);
                     if !token_type.is_empty() {
                         labels.push(("gen_ai_token_type", token_type));
                     }
@@ -332,11 +363,11 @@ impl Meters {
 }
 
 impl Operation {
-    fn labels(&self) -> Vec<(&'static str, &str)> {
+    fn labels<'a>(&'a self, request_model: &'a str) -> Vec<(&'static str, &'a str)> {
         let mut labels = vec![
             ("gen_ai_operation_name", "chat"),
             ("gen_ai_provider_name", self.provider),
-            ("gen_ai_request_model", &self.request_model),
+            ("gen_ai_request_model", request_model),
         ];
         for (name, value) in [
             ("gen_ai_response_model", &self.response_model),
@@ -352,11 +383,20 @@ impl Operation {
 }
 
 /// The name under which this one is counted.
-fn within<V>(known: &HashMap<String, V>, name: &str) -> String {
-    match known.contains_key(name) || known.len() < MAX_SERIES {
-        true => name.to_owned(),
-        false => OTHER.to_owned(),
+fn within<'a, V>(known: &HashMap<String, V>, name: &'a str) -> &'a str {
+    match known.len() < MAX_SERIES || known.contains_key(name) {
+        true => name,
+        false => OTHER,
     }
+}
+
+/// What is counted under a name; the name is copied once.
+fn of_name<'a, V: Default>(map: &'a mut HashMap<String, V>, name: &str) -> &'a mut V {
+    if !map.contains_key(name) {
+        map.insert(name.to_owned(), V::default());
+    }
+    map.get_mut(name)
+        .expect("it was inserted if it wasn't there")
 }
 
 fn sorted<K: Ord, V>(map: &HashMap<K, V>) -> Vec<(&K, &V)> {

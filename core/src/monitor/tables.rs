@@ -1,6 +1,7 @@
 //! The counts of all chats, and the same by model, upstream, credential and client key.
 
 use std::{
+    borrow::Borrow,
     collections::HashMap,
     hash::Hash,
     time::{SystemTime, UNIX_EPOCH},
@@ -40,7 +41,9 @@ pub(crate) struct Tables {
 /// Counts by something.
 #[derive(Debug)]
 pub(crate) struct Table<K> {
-    series: HashMap<K, Windows>,
+    /// Where each has its series.
+    places: HashMap<K, usize>,
+    series: Vec<Windows>,
     max: usize,
 }
 
@@ -95,6 +98,15 @@ impl Tables {
         }
     }
 
+    /// Adds what was counted last to all windows; to be done before they are read.
+    pub(crate) fn settle(&mut self) {
+        self.all.settle();
+        self.models.settle();
+        self.upstreams.settle();
+        self.cookies.settle();
+        self.keys.settle();
+    }
+
     /// What is to be kept since this was last asked.
     pub(crate) fn take_changed(&mut self, now: u64) -> Vec<KeptCounts> {
         let mut changed = of_series("all", self.all.take_changed(now));
@@ -103,14 +115,15 @@ impl Tables {
             ("upstream", &mut self.upstreams),
             ("key", &mut self.keys),
         ] {
-            for (name, windows) in &mut table.series {
+            for (name, &place) in &table.places {
                 let name = format!("{kind}:{name}");
-                changed.extend(of_series(&name, windows.take_changed(now)));
+                changed.extend(of_series(&name, table.series[place].take_changed(now)));
             }
         }
-        for (id, windows) in &mut self.cookies.series {
+        for (id, &place) in &self.cookies.places {
             let name = format!("cookie:{}", id.to_bits());
-            changed.extend(of_series(&name, windows.take_changed(now)));
+            let kept = self.cookies.series[place].take_changed(now);
+            changed.extend(of_series(&name, kept));
         }
         changed
     }
@@ -143,7 +156,8 @@ impl Tables {
 impl<K: Hash + Eq + Clone> Table<K> {
     fn new(max: usize) -> Self {
         Self {
-            series: HashMap::new(),
+            places: HashMap::new(),
+            series: Vec::new(),
             max,
         }
     }
@@ -151,41 +165,61 @@ impl<K: Hash + Eq + Clone> Table<K> {
     /// The counts of one. `None`: there were none yet.
     pub(crate) fn get<Q>(&self, key: &Q) -> Option<&Windows>
     where
-        K: std::borrow::Borrow<Q>,
+        K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        self.series.get(key)
+        self.places.get(key).map(|&place| &self.series[place])
     }
 
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &Windows)> {
-        self.series.iter()
+        let places = self.places.iter();
+        places.map(|(key, &place)| (key, &self.series[place]))
     }
 
     /// The counts of one; made where there are none yet and there is room.
-    fn of(&mut self, key: &K, now: u64) -> Option<&mut Windows> {
-        if !self.series.contains_key(key) {
-            if self.series.len() >= self.max {
-                self.series.retain(|_, windows| !windows.is_forgotten(now));
-            }
-            if self.series.len() >= self.max {
-                return None;
-            }
-            self.series.insert(key.clone(), Windows::new(COARSE));
+    fn of<Q>(&mut self, key: &Q, now: u64) -> Option<&mut Windows>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let place = match self.places.get(key) {
+            Some(&place) => place,
+            None => self.make(key.to_owned(), now)?,
+        };
+        self.series.get_mut(place)
+    }
+
+    /// Makes room for another. Where: `None`, there is none.
+    fn make(&mut self, key: K, now: u64) -> Option<usize> {
+        if self.series.len() < self.max {
+            self.series.push(Windows::new(COARSE));
+            self.places.insert(key, self.series.len() - 1);
+            return Some(self.series.len() - 1);
         }
-        self.series.get_mut(key)
+        let forgotten = |place: &usize| self.series[*place].is_forgotten(now);
+        let old = self.places.iter().find(|(_, place)| forgotten(place));
+        let (old, place) = old.map(|(old, &place)| (old.clone(), place))?;
+        self.places.remove(&old);
+        self.series[place] = Windows::new(COARSE);
+        self.places.insert(key, place);
+        Some(place)
+    }
+
+    fn settle(&mut self) {
+        for windows in &mut self.series {
+            windows.settle();
+        }
     }
 }
 
 impl Table<String> {
     /// The counts of this name, or, where there are too many names, those of all others.
     fn of_name(&mut self, name: &str, now: u64) -> Option<&mut Windows> {
-        if !self.series.contains_key(name) && self.of(&name.to_owned(), now).is_none() {
-            // One more than there may be.
-            let others = self.series.entry(OTHER.to_owned());
-            return Some(others.or_insert_with(|| Windows::new(COARSE)));
-        }
-        self.series.get_mut(name)
+        let is_other = !self.places.contains_key(name)
+            && self.series.len() + 1 >= self.max
+            && !self.series.iter().any(|windows| windows.is_forgotten(now));
+        self.of(if is_other { OTHER } else { name }, now)
     }
 }
 

@@ -80,6 +80,11 @@ impl Slots {
 pub(crate) struct Windows {
     rows: [Row; 4],
     total: Counts,
+    /// What was counted in the shortest slot that is not over, and is in none of the above yet: one addition for each that is counted,
+    /// and one for each row when it is over, or is looked at.
+    open: Counts,
+    /// When that slot begins.
+    open_at: u64,
     /// Whether something was counted that is not kept yet.
     is_changed: bool,
 }
@@ -118,18 +123,35 @@ impl Windows {
                 counts: VecDeque::new(),
             }),
             total: Counts::default(),
+            open: Counts::default(),
+            open_at: 0,
             is_changed: false,
         }
     }
 
     /// Counts one that ended then, in seconds since 1970; `now` moves on elsewhere.
     pub(crate) fn add(&mut self, ended_at: u64, event: &Event) {
+        let slot_seconds = self.rows[0].slots.seconds;
+        let begins_at = ended_at - ended_at % slot_seconds;
+        if begins_at != self.open_at {
+            self.settle();
+            self.open_at = begins_at;
+        }
+        self.open.add(event);
+    }
+
+    /// Adds what was counted last to all rows; to be done before anything is read.
+    pub(crate) fn settle(&mut self) {
+        if self.open.requests == 0 {
+            return;
+        }
         for row in &mut self.rows {
-            let slot = row.slot(ended_at);
-            slot.counts.add(event);
+            let slot = row.slot(self.open_at);
+            slot.counts.add_all(&self.open);
             slot.is_changed = true;
         }
-        self.total.add(event);
+        self.total.add_all(&self.open);
+        self.open.clear();
         self.is_changed = true;
     }
 
@@ -173,11 +195,12 @@ impl Windows {
 
     /// Whether nothing was counted for as long as anything is told apart.
     pub(crate) fn is_forgotten(&self, now: u64) -> bool {
-        self.requests(Window::Month, now) == 0
+        self.open.requests == 0 && self.requests(Window::Month, now) == 0
     }
 
     /// What has changed since this was last asked, and forgets what has left its window.
     pub(crate) fn take_changed(&mut self, now: u64) -> Vec<Kept> {
+        self.settle();
         if !std::mem::take(&mut self.is_changed) {
             return Vec::new();
         }
@@ -282,6 +305,7 @@ mod tests {
         for slots in [FINE, COARSE] {
             let mut windows = Windows::new(slots);
             windows.add(NOW, &answered());
+            windows.settle();
             assert_eq!(requests(&windows, NOW), [1, 1, 1, 1, 1]);
             assert_eq!(requests(&windows, NOW + 54), [1, 1, 1, 1, 1]);
             assert_eq!(requests(&windows, NOW + 60), [0, 1, 1, 1, 1]);
@@ -298,6 +322,7 @@ mod tests {
         for second in 0..2 * 86_400 {
             windows.add(NOW + second, &answered());
         }
+        windows.settle();
         let now = NOW + 2 * 86_400 - 1;
         assert_eq!(requests(&windows, now)[0], 60);
         assert_eq!(requests(&windows, now)[4], 2 * 86_400);
@@ -313,8 +338,11 @@ mod tests {
     fn a_late_one_is_counted_when_it_ended() {
         let mut windows = Windows::new(FINE);
         windows.add(NOW + 2, &answered());
+        windows.settle();
         windows.add(NOW, &answered());
+        windows.settle();
         windows.add(NOW + 2, &answered());
+        windows.settle();
         let course = windows.course(Window::Minute, NOW + 3);
         assert_eq!(course.len(), 60);
         let last: Vec<_> = course[56..]
@@ -328,7 +356,9 @@ mod tests {
     fn what_is_kept_is_there_again_and_only_changes_are_kept() {
         let mut windows = Windows::new(COARSE);
         windows.add(NOW - 7200, &answered());
+        windows.settle();
         windows.add(NOW, &answered());
+        windows.settle();
         let kept = windows.take_changed(NOW);
         // The hour before last is out of the minute's and the hour's windows.
         assert_eq!(kept.len(), 1 + 1 + 1 + 2 + 1);
@@ -340,6 +370,7 @@ mod tests {
         }
         assert_eq!(requests(&again, NOW), requests(&windows, NOW));
         windows.add(NOW + 1, &answered());
+        windows.settle();
         assert_eq!(windows.take_changed(NOW + 1).len(), 5);
     }
 }

@@ -55,7 +55,8 @@ impl MonitorRpc {
         let entries = self.administration.list_upstreams();
         let time = SystemTime::now();
         let now = seconds(time);
-        let counted = self.monitor.collected();
+        let mut counted = self.monitor.collected();
+        counted.tables.settle();
         let tables = &counted.tables;
         let started_at = self.monitor.started_at();
         Status {
