@@ -27,7 +27,7 @@ async function anAttemptThatFailedIsToldWithItsKeyAndItsReason(page) {
   await seen(story(page).nth(0).getByText(/^Failed: .*429.* · the cookie's or key's fault$/));
   await seen(story(page).nth(1).getByText("…2222"));
   await seen(story(page).nth(1).getByText(/^Answered · first token after .* · 2 tokens$/));
-  for (const name of ["Core", "Attempt 1: vllm", "Attempt 2: vllm"]) {
+  for (const name of ["POST /v1/chat/completions", "Gateway to core", "Core", "Attempt 1: vllm", "Attempt 2: vllm"]) {
     await seen(span(page, name).first());
   }
   await span(page, "Attempt 1: vllm").click();

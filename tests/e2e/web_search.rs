@@ -5,6 +5,7 @@ mod failures;
 mod real_searxng;
 mod requests;
 mod sending;
+mod spans;
 
 use std::ops::Range;
 
