@@ -87,6 +87,7 @@ impl Exporting {
             exporter: exporter.map(|exporter| exporter as Arc<dyn SpanSink>),
             service: role.service_name(),
             dropped: Arc::clone(&self.dropped),
+            captures_content: settings.captures_content,
         }
     }
 

@@ -43,7 +43,7 @@ use self::{attempts::Attempts, committed::Committed, pass::Pass, web::Searching}
 use crate::{
     admission::Permit,
     config::{Config, WebSearch},
-    monitor::{Asked, Monitor, RequestContext, SearchRecord},
+    monitor::{Asked, Monitor, RequestContext, SearchRecord, content},
     registry::Registry,
     router::{self, Route},
     runtime,
@@ -150,7 +150,11 @@ impl Chats {
 
     /// Takes note that a chat has arrived.
     pub(crate) fn arrival(&self, request: &ChatRequest, context: RequestContext) -> Ledger {
-        Ledger::new(&self.monitor, context, Asked::of(request))
+        let mut asked = Asked::of(request);
+        if self.monitor.captures_content() {
+            asked.messages_json = Some(content::of_messages(&request.messages));
+        }
+        Ledger::new(&self.monitor, context, asked)
     }
 
     /// Answers a chat: returns when its first meaningful event is here, or, where it isn't streamed, when all of it is. Whatever becomes

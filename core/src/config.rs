@@ -68,6 +68,8 @@ pub struct TelemetryConfig {
     pub service: &'static str,
     /// How many spans and traces were dropped, in all of the process.
     pub dropped: Arc<AtomicU64>,
+    /// Whether spans say what was asked and answered.
+    pub captures_content: bool,
 }
 
 impl Default for TelemetryConfig {
@@ -77,6 +79,7 @@ impl Default for TelemetryConfig {
             sampler: Sampler::AlwaysOff,
             service: "llm2api",
             dropped: Arc::default(),
+            captures_content: false,
         }
     }
 }

@@ -49,7 +49,7 @@ use crate::{
         AccessRpc, AuthorizationRpc, Authorize, ChatRpc, CookieRpc, KeyRpc, ModelRpc, MonitorRpc,
         OfGateways, PortServices, SearchInstances, SearchRpc, TraceRpc, UpstreamRpc,
     },
-    store::{Store, StoreError, Writer},
+    store::{Store, StoreError, TraceReader, Writer},
     upstream::AddressError,
 };
 
@@ -177,7 +177,7 @@ impl Core {
     pub async fn new(config: Config, stopping: Stopping) -> Result<Self, CoreError> {
         let search = Arc::new(Search::new(&config)?);
         let (store, writer, mut loaded) = Store::open(&config.store).await?;
-        let traces_kept = Arc::new(store.trace_reader(&config.store).await?);
+        let traces_kept = Arc::new(TraceReader::new(&config.store.file));
         let monitor = Monitor::new(config.runtime_count).exporting(config.telemetry.clone());
         monitor.restore(std::mem::take(&mut loaded.counts));
         let monitor = Arc::new(monitor);
@@ -253,6 +253,7 @@ impl Core {
                 traces_kept,
                 administration: administration.clone(),
                 authorization: Arc::clone(&authorization),
+                keys: keys.clone(),
                 running: stopping.running.clone(),
                 search: SearchInstances::of(&config.search),
                 store: store.clone(),

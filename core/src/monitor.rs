@@ -5,6 +5,7 @@
 //! is shown, so that what is shown is exact. Nothing that was handed over is dropped before it is counted.
 
 mod attempt;
+pub(crate) mod content;
 mod counts;
 mod durations;
 mod exposition;
@@ -69,6 +70,8 @@ pub(crate) struct Monitor {
     counted: Mutex<Counted>,
     /// Spans and traces for which there was no room.
     dropped: Arc<AtomicU64>,
+    /// Whether spans say what was asked and answered.
+    captures_content: bool,
 }
 
 /// Alone in its cache line, so that the runtimes don't take it from each other.
@@ -110,6 +113,7 @@ impl Monitor {
             service: "llm2api",
             counted: Mutex::default(),
             dropped: Arc::default(),
+            captures_content: false,
         }
     }
 
@@ -118,7 +122,13 @@ impl Monitor {
         self.exporter = telemetry.exporter;
         self.service = telemetry.service;
         self.dropped = telemetry.dropped;
+        self.captures_content = telemetry.captures_content;
         self
+    }
+
+    /// Whether spans say what was asked and answered.
+    pub(crate) fn captures_content(&self) -> bool {
+        self.captures_content
     }
 
     /// When the process began.
@@ -297,3 +307,6 @@ impl SpanSink for Monitor {
         self.complete(&spans, self.service);
     }
 }
+
+#[cfg(test)]
+mod tests;

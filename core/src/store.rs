@@ -165,18 +165,6 @@ impl Store {
         Ok((store, writer, loaded))
     }
 
-    /// What reads the traces of this database.
-    ///
-    /// # Errors
-    ///
-    /// Where it can't be opened another time.
-    pub(crate) async fn trace_reader(
-        &self,
-        config: &StoreConfig,
-    ) -> Result<TraceReader, StoreError> {
-        TraceReader::open(&config.file).await
-    }
-
     /// Whether the last change could be made; what to wait at for another answer.
     pub(crate) fn is_well(&self) -> watch::Receiver<bool> {
         self.is_well.clone()

@@ -272,6 +272,9 @@ impl<'a> Attempts<'a> {
             entry.usage_reporting(),
             self.ledger.pass().account.clone(),
         );
+        if self.ledger.captures_content() {
+            count = count.with_text();
+        }
         count.read(&opening.events);
         // What is woven in is not the model's, and not counted.
         let mut weaver = searching

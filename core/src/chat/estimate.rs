@@ -9,7 +9,10 @@ use llm2api_proto::v1::{
 
 use crate::{
     limits::{Account, Cost, Tokens},
-    monitor::TokenCount,
+    monitor::{
+        TokenCount,
+        content::{MAX_PART_BYTES, beginning},
+    },
     registry::{Entry, UsageReporting},
 };
 
@@ -32,6 +35,8 @@ pub(super) struct UsageCount {
     reported: Option<TokenCount>,
     /// Why choices ended.
     pub(super) finish_reasons: Vec<FinishReason>,
+    /// The beginning of what the answer says, where that is to be noted.
+    pub(super) text: Option<String>,
     /// Told at the end what was used, whichever end that is.
     account: Option<Arc<Account>>,
 }
@@ -92,8 +97,15 @@ impl UsageCount {
             message_count: request.messages.len(),
             reported: None,
             finish_reasons: Vec::new(),
+            text: None,
             account,
         }
+    }
+
+    /// Notes the beginning of what the answer says, too.
+    pub(super) fn with_text(mut self) -> Self {
+        self.text = Some(String::new());
+        self
     }
 
     /// Takes note of events that go by.
@@ -101,6 +113,10 @@ impl UsageCount {
         for event in events {
             match &event.event {
                 Some(Event::Delta(delta)) => {
+                    if let (Some(known), Some(content)) = (&mut self.text, &delta.content) {
+                        let room = MAX_PART_BYTES - known.len();
+                        known.push_str(beginning(content, room));
+                    }
                     for text in [&delta.content, &delta.reasoning_content, &delta.refusal]
                         .into_iter()
                         .flatten()

@@ -58,6 +58,11 @@ impl Ledger {
         Self::new(&monitor, RequestContext::default(), Asked::default())
     }
 
+    /// Whether what the answer says is to be noted.
+    pub(super) fn captures_content(&self) -> bool {
+        self.monitor.captures_content()
+    }
+
     /// Leaves what was noted, and what follows, to another.
     pub(crate) fn hand_over(&mut self) -> Self {
         Self {
@@ -196,6 +201,7 @@ impl Ledger {
             let answer = attempt.answer.get_or_insert_default();
             answer.finish_reasons.clone_from(&count.finish_reasons);
             answer.tokens = Some(count.so_far());
+            answer.text.clone_from(&count.text);
         }
     }
 

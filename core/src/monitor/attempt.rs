@@ -54,6 +54,8 @@ pub(crate) struct AnswerRecord {
     pub(crate) model: String,
     /// Why each choice ended.
     pub(crate) finish_reasons: Vec<FinishReason>,
+    /// What it said, where the operator wants that recorded.
+    pub(crate) text: Option<String>,
     /// What it cost.
     pub(crate) tokens: Option<TokenCount>,
 }

@@ -1,6 +1,6 @@
 //! What was done for one chat, from its arrival to its end.
 //!
-//! Names and ids only: nothing here says what a credential's value is or what was asked.
+//! Names and ids only: nothing here says what a credential's value is; nor, unless the operator wants that, what was asked.
 
 use std::{
     fmt,
@@ -79,7 +79,7 @@ pub(crate) struct ChatRecord {
     pub(crate) is_kept: bool,
 }
 
-/// What was asked, as far as it is told: no word of the conversation.
+/// What was asked, as far as it is told: no word of the conversation, unless the operator wants it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Asked {
     /// The model.
@@ -94,6 +94,8 @@ pub(crate) struct Asked {
     pub(crate) temperature: Option<f64>,
     /// Nucleus sampling.
     pub(crate) top_p: Option<f64>,
+    /// The messages as spans have them, where the operator wants that.
+    pub(crate) messages_json: Option<String>,
 }
 
 impl Asked {
@@ -106,6 +108,7 @@ impl Asked {
             max_tokens: request.max_completion_tokens.or(request.max_tokens),
             temperature: request.temperature,
             top_p: request.top_p,
+            messages_json: None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use llm2api_proto::{
     Parent, Span, TraceContext,
     telemetry_names::{self as names, ERROR_TYPE, gen_ai, http, llm2api, rpc},
+    v1::FinishReason,
 };
 use opentelemetry::{
     Array, KeyValue, StringValue, Value,
@@ -16,6 +17,7 @@ use tonic::Code;
 
 use super::{
     attempt::{Attempt, End},
+    content,
     record::{ChatRecord, Outcome, SearchRecord},
 };
 use crate::{
@@ -153,6 +155,9 @@ impl ChatRecord {
         let mut add = |name: &'static str, value: Value| {
             attributes.push(KeyValue::new(name, value));
         };
+        if let Some(messages) = &self.asked.messages_json {
+            add(gen_ai::INPUT_MESSAGES, messages.clone().into());
+        }
         if !attempt.waited.is_zero() {
             add(llm2api::ATTEMPT_WAIT, attempt.waited.as_secs_f64().into());
         }
@@ -269,14 +274,17 @@ impl Attempt {
             attributes.push(KeyValue::new(gen_ai::RESPONSE_MODEL, answer.model.clone()));
         }
         if !answer.finish_reasons.is_empty() {
-            let reasons = answer.finish_reasons.iter().map(|reason| {
-                let name = reason.as_str_name().trim_start_matches("FINISH_REASON_");
-                StringValue::from(name.to_ascii_lowercase())
-            });
+            let reasons = answer.finish_reasons.iter();
+            let reasons = reasons.map(|&reason| StringValue::from(finish_name(reason)));
             attributes.push(KeyValue::new(
                 gen_ai::RESPONSE_FINISH_REASONS,
                 Value::Array(Array::String(reasons.collect())),
             ));
+        }
+        if let Some(text) = &answer.text {
+            let reason = answer.finish_reasons.first().copied().map(finish_name);
+            let messages = content::of_answer(text, reason.as_deref());
+            attributes.push(KeyValue::new(gen_ai::OUTPUT_MESSAGES, messages));
         }
         if let Some(tokens) = answer.tokens {
             let mut add = |name: &'static str, count: u64| {
@@ -321,6 +329,11 @@ pub(crate) fn error_type(end: End) -> Option<String> {
         FailureKind::Rejected => "rejected",
     };
     Some(name.to_owned())
+}
+
+fn finish_name(reason: FinishReason) -> String {
+    let name = reason.as_str_name().trim_start_matches("FINISH_REASON_");
+    name.to_ascii_lowercase()
 }
 
 /// Where an upstream is. A local one is nowhere.

@@ -107,6 +107,17 @@ impl Tables {
         self.keys.settle();
     }
 
+    /// How many slots there are in all.
+    #[cfg(test)]
+    pub(crate) fn slot_count(&self) -> usize {
+        let names = [&self.models, &self.upstreams, &self.keys];
+        let named = names.into_iter().flat_map(|table| &table.series);
+        let all = std::iter::once(&self.all)
+            .chain(named)
+            .chain(&self.cookies.series);
+        all.map(Windows::slot_count).sum()
+    }
+
     /// What is to be kept since this was last asked.
     pub(crate) fn take_changed(&mut self, now: u64) -> Vec<KeptCounts> {
         let mut changed = of_series("all", self.all.take_changed(now));

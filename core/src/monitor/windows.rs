@@ -239,6 +239,12 @@ impl Windows {
         }
     }
 
+    /// How many slots have something.
+    #[cfg(test)]
+    pub(crate) fn slot_count(&self) -> usize {
+        self.rows.iter().map(|row| row.counts.len()).sum()
+    }
+
     fn row(&self, window: Window) -> &Row {
         &self.rows[window as usize]
     }

@@ -24,6 +24,7 @@ use crate::{
     administration::Administration,
     authorization::Authorization,
     config::SearchConfig,
+    keys::KeyAdministration,
     monitor::Monitor,
     store::{Store, TraceReader},
 };
@@ -40,6 +41,7 @@ pub(crate) struct MonitorRpc {
     pub(crate) traces_kept: Arc<TraceReader>,
     pub(crate) administration: Administration,
     pub(crate) authorization: Arc<Authorization>,
+    pub(crate) keys: KeyAdministration,
     /// Has a token of each chat that runs.
     pub(crate) running: TaskTracker,
     pub(crate) search: SearchInstances,

@@ -1,10 +1,13 @@
 //! The traces of chats: written with all other changes, read by a connection of their own.
 
-use std::{path::Path, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use opentelemetry::trace::TraceId;
 use sqlx::{ConnectOptions, FromRow, QueryBuilder, Sqlite, SqliteConnection, query, query_as};
-use tokio::sync::Mutex;
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::{StoreError, database, time::to_micros};
 use crate::monitor::KeptTrace;
@@ -85,9 +88,12 @@ pub(super) async fn prune(connection: &mut SqliteConnection, now: SystemTime) ->
     Ok(())
 }
 
-/// Reads traces that are kept.
+/// Reads traces that are kept. Its connection, with a thread and memory of its own, is made when somebody first looks at one.
 #[derive(Debug)]
-pub(crate) struct TraceReader(Mutex<SqliteConnection>);
+pub(crate) struct TraceReader {
+    file: PathBuf,
+    connection: Mutex<Option<SqliteConnection>>,
+}
 
 /// Which traces to list.
 #[derive(Debug, Clone, Default)]
@@ -128,15 +134,26 @@ const COLUMNS: &str =
     "SELECT id, started_at, duration_seconds, status, model, summary_json FROM trace";
 
 impl TraceReader {
-    /// Reads this database, which is there.
-    ///
-    /// # Errors
-    ///
-    /// Where it can't be opened.
-    pub(super) async fn open(file: &Path) -> Result<Self, StoreError> {
-        let connected = database::options(file)?.read_only(true).connect().await;
-        let connection = connected.map_err(|error| StoreError::database(file, error))?;
-        Ok(Self(Mutex::new(connection)))
+    /// Reads this database.
+    pub(crate) fn new(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            connection: Mutex::new(None),
+        }
+    }
+
+    async fn connection(&self) -> Result<MappedMutexGuard<'_, SqliteConnection>, StoreError> {
+        let mut guard = self.connection.lock().await;
+        if guard.is_none() {
+            let options = database::options(&self.file)?.read_only(true);
+            let connected = options.connect().await;
+            *guard = Some(connected.map_err(|error| self.failure(error))?);
+        }
+        MutexGuard::try_map(guard, Option::as_mut).map_err(|_| StoreError::Closed)
+    }
+
+    fn failure(&self, error: sqlx::Error) -> StoreError {
+        StoreError::database(&self.file, error)
     }
 
     /// Lists traces, the newest first.
@@ -144,7 +161,7 @@ impl TraceReader {
     /// # Errors
     ///
     /// What the database says.
-    pub(crate) async fn list(&self, filter: &TraceFilter) -> sqlx::Result<Vec<StoredTrace>> {
+    pub(crate) async fn list(&self, filter: &TraceFilter) -> Result<Vec<StoredTrace>, StoreError> {
         let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
         query.push(" WHERE duration_seconds >= ");
         query.push_bind(filter.min_seconds);
@@ -165,8 +182,9 @@ impl TraceReader {
         query
             .push(" ORDER BY started_at DESC, id DESC LIMIT ")
             .push_bind(filter.limit);
-        let mut connection = self.0.lock().await;
-        query.build_query_as().fetch_all(&mut *connection).await
+        let mut connection = self.connection().await?;
+        let listed = query.build_query_as().fetch_all(&mut *connection).await;
+        listed.map_err(|error| self.failure(error))
     }
 
     /// One trace, and its spans as JSON. `None`: it isn't kept.
@@ -177,21 +195,23 @@ impl TraceReader {
     pub(crate) async fn get(
         &self,
         id: TraceId,
-    ) -> sqlx::Result<Option<(StoredTrace, Vec<String>)>> {
+    ) -> Result<Option<(StoredTrace, Vec<String>)>, StoreError> {
         let id = id.to_bytes();
-        let mut connection = self.0.lock().await;
+        let mut connection = self.connection().await?;
         let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
         query.push(" WHERE id = ").push_bind(id.to_vec());
         let trace = query
             .build_query_as()
             .fetch_optional(&mut *connection)
-            .await?;
+            .await
+            .map_err(|error| self.failure(error))?;
         let Some(trace) = trace else { return Ok(None) };
         let spans: Vec<(String,)> =
             query_as("SELECT span_json FROM trace_span WHERE trace_id = ?1")
                 .bind(&id[..])
                 .fetch_all(&mut *connection)
-                .await?;
+                .await
+                .map_err(|error| self.failure(error))?;
         Ok(Some((
             trace,
             spans.into_iter().map(|(span,)| span).collect(),

@@ -12,6 +12,7 @@ use crate::{
 both_deployments! {
     a_chat_that_was_retried_is_one_tree_that_says_why,
     traces_are_listed_by_what_became_of_them,
+    what_was_said_is_in_spans_only_where_the_operator_wants_it,
 }
 
 /// Waits until so many traces are kept, and lists them.
@@ -153,4 +154,50 @@ async fn traces_are_listed_by_what_became_of_them(deployment: Deployment) {
     }
     let answer = stage.instance.exchange(&Request::get("/traces")).await;
     assert_eq!(answer.status, 401);
+}
+
+async fn what_was_said_is_in_spans_only_where_the_operator_wants_it(deployment: Deployment) {
+    const CAPTURE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+    for is_wanted in [false, true] {
+        let settings = [(CAPTURE, "true")];
+        let settings = if is_wanted { &settings[..] } else { &[] };
+        let stage = Stage::with(deployment, settings).await;
+        let answer = canned::stream_text(&["Hel", "lo"]);
+        stage.upstream.answer(MODEL, answer);
+        for is_streamed in [true, false] {
+            let asked = stage.instance.chat(canned::ask(is_streamed)).await;
+            assert_eq!(asked.status, 200);
+        }
+        for trace in traces(&stage.instance, 2).await {
+            let id = trace["id"].as_str().expect("an id");
+            let trace = shown(&stage.instance, &format!("/traces/{id}")).await;
+            let spans = trace["spans"].as_array().expect("spans");
+            let chat = format!("chat {MODEL}");
+            let attempt = spans.iter().find(|span| span["name"] == chat);
+            let attributes = &attempt.expect("the attempt's span")["attributes"];
+            let messages = |name: &str| {
+                let text = attributes[name].as_str()?;
+                Some(serde_json::from_str::<Value>(text).expect("JSON"))
+            };
+            let (input, output) = (
+                messages("gen_ai.input.messages"),
+                messages("gen_ai.output.messages"),
+            );
+            if is_wanted {
+                let part = |text: &str| json!([{"type": "text", "content": text}]);
+                assert_eq!(
+                    input,
+                    Some(json!([{"role": "user", "parts": part("Say hello.")}]))
+                );
+                assert_eq!(
+                    output,
+                    Some(json!([
+                        {"role": "assistant", "parts": part("Hello"), "finish_reason": "stop"}
+                    ]))
+                );
+            } else {
+                assert_eq!((input, output), (None, None));
+            }
+        }
+    }
 }

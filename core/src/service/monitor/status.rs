@@ -16,6 +16,7 @@ use prost_types::Timestamp;
 use super::{MonitorRpc, invalid};
 use crate::{
     administration::{CookieFilter, OfUpstream},
+    keys::KeyRing,
     monitor::{Counts, Tables, Window, Windows, seconds},
     pool::ShownState,
     registry::Entry,
@@ -75,7 +76,7 @@ impl MonitorRpc {
                 .map(|entry| upstream(entry, tables, now))
                 .collect(),
             cookies: cookie_figures(cookies, tables, view, now),
-            keys: keys(tables, view, now),
+            keys: keys(tables, self.keys.ring(), view, now),
             telemetry_dropped: i64::try_from(self.monitor.dropped()).unwrap_or(i64::MAX),
             timeline: view
                 .timeline
@@ -138,11 +139,14 @@ fn models(tables: &Tables, view: &View, now: u64) -> Vec<ModelFigures> {
         .collect()
 }
 
-fn keys(tables: &Tables, view: &View, now: u64) -> Vec<KeyFigures> {
+fn keys(tables: &Tables, ring: &KeyRing, view: &View, now: u64) -> Vec<KeyFigures> {
     let keys = busiest(tables.keys.iter(), view, now).into_iter();
     keys.map(|(id, counted)| KeyFigures {
         id: id.clone(),
-        label: String::new(),
+        label: ring
+            .of_client(id)
+            .map(|key| key.settings.label.clone())
+            .unwrap_or_default(),
         windows: Some(windows(counted, now)),
     })
     .collect()
