@@ -49,7 +49,7 @@ impl ChatRecord {
             Outcome::Cancelled => Code::Cancelled,
             Outcome::Failed(reason) | Outcome::Rejected(reason) => reason.grpc_code(),
         };
-        let status_code = status_name(code);
+        let status_code = rpc::status_name(code);
         let mut attributes = vec![
             KeyValue::new(rpc::SYSTEM_NAME, "grpc"),
             KeyValue::new(rpc::METHOD, rpc::CHAT),
@@ -355,27 +355,4 @@ fn to_value(count: u64) -> Value {
 fn list<T: std::fmt::Display>(items: &[T]) -> Value {
     let texts = items.iter().map(|item| StringValue::from(item.to_string()));
     Value::Array(Array::String(texts.collect()))
-}
-
-/// A gRPC status as the conventions write it.
-fn status_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
